@@ -1,0 +1,46 @@
+package farsight.backend;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.Set;
+
+/**
+ * What every storage tells of itself, whichever way it is read and written. One instance serves all connections of an
+ * export; the methods here are called from any thread.
+ */
+public sealed interface Device extends AutoCloseable permits BlockDevice, AsyncBlockDevice {
+
+    /** Size in bytes, 0 to 2^63-1. May change while the device is open; new connections see the new size. */
+    long size();
+
+    /** What this storage can do beyond reading and writing. Constant while the device is open. */
+    Set<Feature> features();
+
+    /** Whether writes are refused. Constant while the device is open. */
+    default boolean readOnly() {
+        return false;
+    }
+
+    /** The sizes that requests should, and must, keep to. Constant while the device is open. */
+    default BlockSizes blockSizes() {
+        return BlockSizes.ANY;
+    }
+
+    /** One line for people about what this is, for example {@code rbd image pool/disk}; empty when there is nothing to say. */
+    default String description() {
+        return "";
+    }
+
+    /**
+     * The whole storage as memory, when that is what it is; null otherwise. The server then sends reads from it and
+     * receives writes into it without asking the device, so flush, trim and the others are all that reaches the device.
+     * The segment stays valid and at the same address until {@link #close} and holds at least {@link #size} bytes.
+     */
+    default MemorySegment memory() {
+        return null;
+    }
+
+    /** Called once, after the last request has completed. */
+    @Override
+    default void close() throws IOException {}
+}

@@ -1,0 +1,59 @@
+package farsight.sys;
+
+import farsight.bindings.linux.Linux;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/** A counter that wakes whoever waits for its descriptor (eventfd(2)). {@link #signal} may be called by any thread. */
+public final class EventFd implements AutoCloseable {
+    private static final MethodHandle EVENTFD = Native.errno("eventfd", Linux.eventfd$descriptor());
+    private static final MethodHandle READ = Native.errno("read", Linux.read$descriptor());
+    private static final MethodHandle WRITE = Native.errno("write", Linux.write$descriptor());
+    private static final MemorySegment ONE = Arena.global().allocateFrom(ValueLayout.JAVA_LONG, 1);
+
+    private final int fd;
+    private final CallState signalState = CallState.forever();
+    private final MemorySegment count = Arena.global().allocate(ValueLayout.JAVA_LONG);
+
+    public EventFd() throws ErrnoException {
+        try (CallState state = CallState.open()) {
+            int flags = Linux.EFD_CLOEXEC() | Linux.EFD_NONBLOCK();
+            int result = state.check((int) EVENTFD.invokeExact(state.segment, 0, flags));
+            fd = ErrnoException.check("eventfd", result);
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    public int fd() {
+        return fd;
+    }
+
+    /** Wakes the waiter. The only failure, a full counter, means that it is awake already. */
+    public void signal() {
+        try {
+            // errno is never read here, so that threads may share the capture segment.
+            long ignored = (long) WRITE.invokeExact(signalState.segment, fd, ONE.address(), 8L);
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Resets the counter; only the waiter calls this. */
+    public void drain(CallState state) {
+        try {
+            long ignored = (long) READ.invokeExact(state.segment, fd, count.address(), 8L);
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        Process.close(fd);
+    }
+}

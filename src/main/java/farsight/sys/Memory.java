@@ -1,0 +1,68 @@
+package farsight.sys;
+
+import farsight.bindings.linux.Linux;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/** Anonymous mappings: memory outside every arena, freed by its owner alone. */
+public final class Memory {
+    private static final MethodHandle MMAP = Native.errno("mmap", Linux.mmap$descriptor());
+    private static final MethodHandle MUNMAP = Native.errno("munmap", Linux.munmap$descriptor());
+    private static final MethodHandle MADVISE = Native.errno("madvise", Linux.madvise$descriptor());
+
+    private Memory() {}
+
+    /**
+     * Reserves zeroed, page-aligned memory; pages become real when they are first written.
+     *
+     * @throws ErrnoException ENOMEM when the address space or a limit (ulimit -v, vm.overcommit_memory=2) forbids it
+     */
+    public static MemorySegment map(long bytes) throws ErrnoException {
+        int protection = Linux.PROT_READ() | Linux.PROT_WRITE();
+        int flags = Linux.MAP_PRIVATE() | Linux.MAP_ANONYMOUS() | Linux.MAP_NORESERVE();
+        try (CallState state = CallState.open()) {
+            long address = (long) MMAP.invokeExact(state.segment, 0L, bytes, protection, flags, -1, 0L);
+            if (address == -1) {
+                throw new ErrnoException("mmap of " + bytes + " bytes", state.errno());
+            }
+            return Native.view(address, bytes);
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Gives back what {@link #map} gave. Nothing may use the memory any more. */
+    public static void unmap(MemorySegment memory) {
+        try (CallState state = CallState.open()) {
+            int ignored = (int) MUNMAP.invokeExact(state.segment, memory.address(), memory.byteSize());
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Gives the pages of a range back; they read as zeroes afterwards. Address and length are multiples of a page. */
+    public static void discard(CallState state, long address, long bytes) throws ErrnoException {
+        advise(state, address, bytes, Linux.MADV_DONTNEED());
+    }
+
+    /** Asks for huge pages; without effect where the system has none. */
+    public static void preferHugePages(CallState state, long address, long bytes) {
+        try {
+            advise(state, address, bytes, Linux.MADV_HUGEPAGE());
+        } catch (ErrnoException e) {
+            // A kernel without transparent huge pages says EINVAL: the memory works all the same.
+        }
+    }
+
+    private static void advise(CallState state, long address, long bytes, int advice) throws ErrnoException {
+        int result;
+        try {
+            result = state.check((int) MADVISE.invokeExact(state.segment, address, bytes, advice));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+        ErrnoException.check("madvise", result);
+    }
+}

@@ -1,0 +1,67 @@
+package farsight.sys;
+
+import java.lang.foreign.AddressLayout;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/** Links calls from generated descriptors, with errno captured and pointers as plain addresses. */
+@SuppressWarnings("restricted")
+public final class Native {
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final Linker.Option ERRNO = Linker.Option.captureCallState("errno");
+    private static final SymbolLookup LIBC = LINKER.defaultLookup();
+
+    private Native() {}
+
+    /**
+     * A handle for a function of libc. Its first parameter is the {@link CallState}'s segment; pointers are long
+     * addresses.
+     */
+    static MethodHandle errno(String name, FunctionDescriptor descriptor) {
+        return LINKER.downcallHandle(symbol(name), raw(descriptor), ERRNO);
+    }
+
+    /** Like {@link #errno} for a variadic function whose variable arguments begin at {@code firstVariadic}. */
+    static MethodHandle errno(String name, FunctionDescriptor descriptor, int firstVariadic) {
+        return LINKER.downcallHandle(
+                symbol(name), raw(descriptor), ERRNO, Linker.Option.firstVariadicArg(firstVariadic));
+    }
+
+    /** A handle without errno, pointers as long addresses, for a library that was opened at run time. */
+    public static MethodHandle link(MemorySegment symbol, FunctionDescriptor descriptor) {
+        return LINKER.downcallHandle(symbol, raw(descriptor));
+    }
+
+    private static MemorySegment symbol(String name) {
+        return LIBC.find(name).orElseThrow(() -> new UnsatisfiedLinkError("libc has no function " + name));
+    }
+
+    private static FunctionDescriptor raw(FunctionDescriptor descriptor) {
+        MemoryLayout[] arguments = descriptor.argumentLayouts().stream()
+                .map(Native::raw)
+                .toArray(MemoryLayout[]::new);
+        return descriptor
+                .returnLayout()
+                .map(result -> FunctionDescriptor.of(raw(result), arguments))
+                .orElseGet(() -> FunctionDescriptor.ofVoid(arguments));
+    }
+
+    private static MemoryLayout raw(MemoryLayout layout) {
+        return layout instanceof AddressLayout ? ValueLayout.JAVA_LONG : layout;
+    }
+
+    /** A view of native memory that somebody else owns and keeps alive. */
+    public static MemorySegment view(long address, long bytes) {
+        return MemorySegment.ofAddress(address).reinterpret(bytes);
+    }
+
+    /** A native call threw a Java exception: a mistake of linking, never of the caller. */
+    static AssertionError impossible(Throwable cause) {
+        return new AssertionError("native call failed to link or run", cause);
+    }
+}

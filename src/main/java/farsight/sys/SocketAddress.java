@@ -1,0 +1,130 @@
+package farsight.sys;
+
+import farsight.bindings.linux.Linux;
+import farsight.bindings.linux.sockaddr_in;
+import farsight.bindings.linux.sockaddr_in6;
+import farsight.bindings.linux.sockaddr_storage;
+import farsight.bindings.linux.sockaddr_un;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.net.Inet6Address;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+
+/** Where a socket listens or connects: an IP address with a port, or a path. */
+public sealed interface SocketAddress {
+
+    /** TCP. The address is IPv4 or IPv6; port 0 to 65535. */
+    record Tcp(InetAddress address, int port) implements SocketAddress {
+        @Override
+        public String toString() {
+            String host = address.getHostAddress();
+            return (address instanceof Inet6Address ? "[" + host + "]" : host) + ":" + port;
+        }
+    }
+
+    /** A unix socket. An empty path is the unnamed end of a socket. */
+    record Unix(String path) implements SocketAddress {
+        /** The longest path that fits, in bytes. */
+        public static final int MAX_PATH = 107;
+
+        public Unix {
+            if (path.getBytes(StandardCharsets.UTF_8).length > MAX_PATH) {
+                throw new IllegalArgumentException("unix socket path '" + path + "' is longer than " + MAX_PATH
+                        + " bytes; use a shorter directory");
+            }
+        }
+
+        public static Unix of(Path path) {
+            return new Unix(path.toString());
+        }
+
+        @Override
+        public String toString() {
+            return path.isEmpty() ? "unix" : "unix:" + path;
+        }
+    }
+
+    ValueLayout.OfShort PORT = ValueLayout.JAVA_SHORT.withOrder(ByteOrder.BIG_ENDIAN);
+
+    /** The address family, AF_INET, AF_INET6 or AF_UNIX. */
+    default int family() {
+        return switch (this) {
+            case Tcp tcp -> tcp.address() instanceof Inet6Address ? Linux.AF_INET6() : Linux.AF_INET();
+            case Unix _ -> Linux.AF_UNIX();
+        };
+    }
+
+    /** The struct sockaddr, exactly as long as the kernel wants it. */
+    default MemorySegment encode(Arena arena) {
+        return switch (this) {
+            case Unix unix -> {
+                byte[] path = unix.path().getBytes(StandardCharsets.UTF_8);
+                MemorySegment address = arena.allocate(sockaddr_un.layout());
+                sockaddr_un.sun_family(address, (short) Linux.AF_UNIX());
+                long at = sockaddr_un.sun_path$offset();
+                MemorySegment.copy(path, 0, address, ValueLayout.JAVA_BYTE, at, path.length);
+                yield address.asSlice(0, at + path.length + 1);
+            }
+            case Tcp(Inet6Address ip, int port) -> {
+                MemorySegment address = arena.allocate(sockaddr_in6.layout());
+                sockaddr_in6.sin6_family(address, (short) Linux.AF_INET6());
+                address.set(PORT, sockaddr_in6.sin6_port$offset(), (short) port);
+                MemorySegment.copy(
+                        ip.getAddress(), 0, address, ValueLayout.JAVA_BYTE, sockaddr_in6.sin6_addr$offset(), 16);
+                sockaddr_in6.sin6_scope_id(address, ip.getScopeId());
+                yield address;
+            }
+            case Tcp(InetAddress ip, int port) -> {
+                MemorySegment address = arena.allocate(sockaddr_in.layout());
+                sockaddr_in.sin_family(address, (short) Linux.AF_INET());
+                address.set(PORT, sockaddr_in.sin_port$offset(), (short) port);
+                MemorySegment.copy(ip.getAddress(), 0, address, ValueLayout.JAVA_BYTE, sockaddr_in.sin_addr$offset(), 4);
+                yield address;
+            }
+        };
+    }
+
+    /** Room for any address. */
+    static MemorySegment storage(Arena arena) {
+        return arena.allocate(sockaddr_storage.layout());
+    }
+
+    /** Reads what the kernel wrote. */
+    static SocketAddress decode(MemorySegment address, int length) {
+        int family = length < 2 ? Linux.AF_UNIX() : sockaddr_un.sun_family(address);
+        if (family == Linux.AF_INET()) {
+            return new Tcp(ip(address, sockaddr_in.sin_addr$offset(), 4), port(address, sockaddr_in.sin_port$offset()));
+        }
+        if (family == Linux.AF_INET6()) {
+            return new Tcp(
+                    ip(address, sockaddr_in6.sin6_addr$offset(), 16), port(address, sockaddr_in6.sin6_port$offset()));
+        }
+        long at = sockaddr_un.sun_path$offset();
+        byte[] path = length <= at
+                ? new byte[0]
+                : address.asSlice(at, length - at).toArray(ValueLayout.JAVA_BYTE);
+        int end = 0;
+        while (end < path.length && path[end] != 0) {
+            end++;
+        }
+        return new Unix(new String(path, 0, end, StandardCharsets.UTF_8));
+    }
+
+    private static int port(MemorySegment address, long offset) {
+        return Short.toUnsignedInt(address.get(PORT, offset));
+    }
+
+    private static InetAddress ip(MemorySegment address, long offset, int bytes) {
+        try {
+            // An IPv4 address mapped into IPv6 comes out as IPv4, which is what a person expects to read.
+            return InetAddress.getByAddress(address.asSlice(offset, bytes).toArray(ValueLayout.JAVA_BYTE));
+        } catch (UnknownHostException e) {
+            throw new AssertionError("addresses of 4 and 16 bytes are legal", e);
+        }
+    }
+}

@@ -1,0 +1,331 @@
+package farsight.sys;
+
+import static farsight.sys.ErrnoException.check;
+
+import farsight.bindings.linux.Linux;
+import farsight.bindings.linux.pollfd;
+import farsight.bindings.linux.ucred;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/** Stream sockets, TCP and unix, by their descriptors (socket(2), tcp(7), unix(7)). */
+public final class Sockets {
+    /** What a call that does not wait returns when it would have to. */
+    public static final int EAGAIN = Linux.EAGAIN();
+
+    public static final int EINTR = Linux.EINTR();
+    public static final int EMFILE = Linux.EMFILE();
+    public static final int ENFILE = Linux.ENFILE();
+    public static final int ENOBUFS = Linux.ENOBUFS();
+    public static final int ENOMEM = Linux.ENOMEM();
+    public static final int ECONNABORTED = Linux.ECONNABORTED();
+
+    private static final MethodHandle SOCKET = Native.errno("socket", Linux.socket$descriptor());
+    private static final MethodHandle SOCKETPAIR = Native.errno("socketpair", Linux.socketpair$descriptor());
+    private static final MethodHandle BIND = Native.errno("bind", Linux.bind$descriptor());
+    private static final MethodHandle LISTEN = Native.errno("listen", Linux.listen$descriptor());
+    private static final MethodHandle ACCEPT4 = Native.errno("accept4", Linux.accept4$descriptor());
+    private static final MethodHandle CONNECT = Native.errno("connect", Linux.connect$descriptor());
+    private static final MethodHandle SHUTDOWN = Native.errno("shutdown", Linux.shutdown$descriptor());
+    private static final MethodHandle GETSOCKOPT = Native.errno("getsockopt", Linux.getsockopt$descriptor());
+    private static final MethodHandle SETSOCKOPT = Native.errno("setsockopt", Linux.setsockopt$descriptor());
+    private static final MethodHandle GETSOCKNAME = Native.errno("getsockname", Linux.getsockname$descriptor());
+    private static final MethodHandle GETPEERNAME = Native.errno("getpeername", Linux.getpeername$descriptor());
+    private static final MethodHandle RECV = Native.errno("recv", Linux.recv$descriptor());
+    private static final MethodHandle SEND = Native.errno("send", Linux.send$descriptor());
+    private static final MethodHandle READV = Native.errno("readv", Linux.readv$descriptor());
+    private static final MethodHandle SENDMSG = Native.errno("sendmsg", Linux.sendmsg$descriptor());
+    private static final MethodHandle POLL = Native.errno("poll", Linux.poll$descriptor());
+    private static final MethodHandle FCNTL = Native.errno("fcntl", Linux.fcntl.makeInvoker().descriptor(), 2);
+    private static final MethodHandle FCNTL_INT =
+            Native.errno("fcntl", Linux.fcntl.makeInvoker(Linux.C_INT).descriptor(), 2);
+
+    private static final int QUIET = Linux.MSG_NOSIGNAL();
+
+    private Sockets() {}
+
+    // ---- data path: no allocation, -errno on failure -------------------------------------------------------------
+
+    /** Receives what is there. Bytes, 0 at the end of the stream, or {@code -errno}. */
+    public static long receive(CallState state, int fd, long address, long length) {
+        try {
+            return state.check((long) RECV.invokeExact(state.segment, fd, address, length, 0));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Receives what is there into the unused pieces of a vector. Does not advance it. */
+    public static long receive(CallState state, int fd, IoVec into) {
+        try {
+            return state.check((long) READV.invokeExact(state.segment, fd, into.address(), into.count()));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Sends from one piece of memory. Bytes, maybe fewer than asked, or {@code -errno}. */
+    public static long send(CallState state, int fd, long address, long length) {
+        try {
+            return state.check((long) SEND.invokeExact(state.segment, fd, address, length, QUIET));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Sends the unused pieces of a vector in one call. Does not advance it. */
+    public static long send(CallState state, int fd, IoVec from) {
+        try {
+            return state.check((long) SENDMSG.invokeExact(state.segment, fd, from.message(), QUIET));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    // ---- set-up --------------------------------------------------------------------------------------------------
+
+    /** A blocking stream socket of the address's family, closed on exec. */
+    public static int open(int family) throws ErrnoException {
+        try (CallState state = CallState.open()) {
+            int type = Linux.SOCK_STREAM() | Linux.SOCK_CLOEXEC();
+            return check("socket", state.check((int) SOCKET.invokeExact(state.segment, family, type, 0)));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Two connected unix sockets. */
+    public static int[] pair() throws ErrnoException {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment two = arena.allocate(ValueLayout.JAVA_INT, 2);
+            int type = Linux.SOCK_STREAM() | Linux.SOCK_CLOEXEC();
+            int family = Linux.AF_UNIX();
+            check("socketpair", state.check((int) SOCKETPAIR.invokeExact(state.segment, family, type, 0, two.address())));
+            return two.toArray(ValueLayout.JAVA_INT);
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** A non-blocking socket that listens. For "::" it takes IPv4 as well (dual stack). */
+    public static int listen(SocketAddress address, int backlog) throws ErrnoException {
+        int fd = open(address.family());
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            if (address instanceof SocketAddress.Tcp(var ip, _)) {
+                option(fd, Linux.SOL_SOCKET(), Linux.SO_REUSEADDR(), 1);
+                if (address.family() == Linux.AF_INET6()) {
+                    option(fd, Linux.IPPROTO_IPV6(), Linux.IPV6_V6ONLY(), ip.isAnyLocalAddress() ? 0 : 1);
+                }
+            }
+            MemorySegment encoded = address.encode(arena);
+            int length = (int) encoded.byteSize();
+            check("bind " + address, state.check((int) BIND.invokeExact(state.segment, fd, encoded.address(), length)));
+            check("listen on " + address, state.check((int) LISTEN.invokeExact(state.segment, fd, backlog)));
+            nonBlocking(fd, true);
+            return fd;
+        } catch (ErrnoException e) {
+            Process.close(fd);
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Accepts one connection, non-blocking. The descriptor, or {@code -errno}. */
+    public static int accept(CallState state, int fd) {
+        int flags = Linux.SOCK_NONBLOCK() | Linux.SOCK_CLOEXEC();
+        try {
+            return state.check((int) ACCEPT4.invokeExact(state.segment, fd, 0L, 0L, flags));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /**
+     * A blocking socket connected to an address.
+     *
+     * @param timeoutMillis how long to wait for the connection; 0 waits as long as the system does
+     */
+    public static int connect(SocketAddress address, int timeoutMillis) throws ErrnoException {
+        int fd = open(address.family());
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            nonBlocking(fd, timeoutMillis > 0);
+            MemorySegment encoded = address.encode(arena);
+            int length = (int) encoded.byteSize();
+            int result = state.check((int) CONNECT.invokeExact(state.segment, fd, encoded.address(), length));
+            if (result == -Linux.EINPROGRESS()) {
+                result = await(fd, Linux.POLLOUT(), timeoutMillis)
+                        ? -getOption(fd, Linux.SOL_SOCKET(), Linux.SO_ERROR())
+                        : -Linux.ETIMEDOUT();
+            }
+            check("connect to " + address, result);
+            nonBlocking(fd, false);
+            if (address instanceof SocketAddress.Tcp) {
+                noDelay(fd);
+            }
+            return fd;
+        } catch (ErrnoException e) {
+            Process.close(fd);
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Waits until a descriptor is readable, at its end, or broken; false after the timeout (-1 waits for ever). */
+    public static boolean awaitReadable(int fd, int timeoutMillis) throws ErrnoException {
+        return await(fd, Linux.POLLIN(), timeoutMillis);
+    }
+
+    private static boolean await(int fd, int events, int timeoutMillis) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment poll = arena.allocate(pollfd.layout());
+            pollfd.fd(poll, fd);
+            pollfd.events(poll, (short) events);
+            int result;
+            do {
+                result = state.check((int) POLL.invokeExact(state.segment, poll.address(), 1L, timeoutMillis));
+            } while (result == -EINTR);
+            return check("poll", result) > 0;
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Sends small segments at once (TCP_NODELAY): replies are batched here, not by the kernel. */
+    public static void noDelay(int fd) throws ErrnoException {
+        option(fd, Linux.IPPROTO_TCP(), Linux.TCP_NODELAY(), 1);
+    }
+
+    /** Notices a peer that is gone without a word: after {@code idle} + {@code count} x {@code interval} seconds. */
+    public static void keepAlive(int fd, int idle, int interval, int count) throws ErrnoException {
+        option(fd, Linux.SOL_SOCKET(), Linux.SO_KEEPALIVE(), 1);
+        option(fd, Linux.IPPROTO_TCP(), Linux.TCP_KEEPIDLE(), idle);
+        option(fd, Linux.IPPROTO_TCP(), Linux.TCP_KEEPINTVL(), interval);
+        option(fd, Linux.IPPROTO_TCP(), Linux.TCP_KEEPCNT(), count);
+    }
+
+    /** Asks for socket buffers of that many bytes; the kernel gives at most net.core.wmem_max and rmem_max. */
+    public static void bufferSizes(int fd, int bytes) throws ErrnoException {
+        option(fd, Linux.SOL_SOCKET(), Linux.SO_SNDBUF(), bytes);
+        option(fd, Linux.SOL_SOCKET(), Linux.SO_RCVBUF(), bytes);
+    }
+
+    private static void option(int fd, int level, int name, int value) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment content = arena.allocateFrom(ValueLayout.JAVA_INT, value);
+            long at = content.address();
+            check("setsockopt", state.check((int) SETSOCKOPT.invokeExact(state.segment, fd, level, name, at, 4)));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    private static int getOption(int fd, int level, int name) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment content = arena.allocate(ValueLayout.JAVA_INT);
+            getOption(fd, level, name, content);
+            return content.get(ValueLayout.JAVA_INT, 0);
+        }
+    }
+
+    private static void getOption(int fd, int level, int name, MemorySegment content) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            long length = arena.allocateFrom(ValueLayout.JAVA_INT, (int) content.byteSize())
+                    .address();
+            long at = content.address();
+            check("getsockopt", state.check((int) GETSOCKOPT.invokeExact(state.segment, fd, level, name, at, length)));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Who is at the other end of a unix socket (SO_PEERCRED). */
+    public record Peer(int pid, int user, int group) {}
+
+    public static Peer peer(int fd) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment content = arena.allocate(ucred.layout());
+            getOption(fd, Linux.SOL_SOCKET(), Linux.SO_PEERCRED(), content);
+            return new Peer(ucred.pid(content), ucred.uid(content), ucred.gid(content));
+        }
+    }
+
+    public static void nonBlocking(int fd, boolean on) throws ErrnoException {
+        try (CallState state = CallState.open()) {
+            int old = check("fcntl", state.check((int) FCNTL.invokeExact(state.segment, fd, Linux.F_GETFL())));
+            int flags = on ? old | Linux.O_NONBLOCK() : old & ~Linux.O_NONBLOCK();
+            setFlags(fd, flags);
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    private static void setFlags(int fd, int flags) throws ErrnoException {
+        try (CallState state = CallState.open()) {
+            check("fcntl", state.check((int) FCNTL_INT.invokeExact(state.segment, fd, Linux.F_SETFL(), flags)));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Ends both directions; a thread that waits in a call on this socket returns. */
+    public static void shutdown(int fd) {
+        try (CallState state = CallState.open()) {
+            int ignored = (int) SHUTDOWN.invokeExact(state.segment, fd, Linux.SHUT_RDWR());
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** The address of this end. */
+    public static SocketAddress local(int fd) throws ErrnoException {
+        return name("getsockname", GETSOCKNAME, fd);
+    }
+
+    /** The address of the other end. */
+    public static SocketAddress remote(int fd) throws ErrnoException {
+        return name("getpeername", GETPEERNAME, fd);
+    }
+
+    private static SocketAddress name(String call, MethodHandle handle, int fd) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment storage = SocketAddress.storage(arena);
+            MemorySegment length = arena.allocateFrom(ValueLayout.JAVA_INT, (int) storage.byteSize());
+            int result = (int) handle.invokeExact(state.segment, fd, storage.address(), length.address());
+            check(call, state.check(result));
+            return SocketAddress.decode(storage, length.get(ValueLayout.JAVA_INT, 0));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    public static void close(int fd) {
+        Process.close(fd);
+    }
+}

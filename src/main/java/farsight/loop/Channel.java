@@ -1,0 +1,43 @@
+package farsight.loop;
+
+import farsight.sys.IoVec;
+
+/**
+ * A connected stream socket on a loop. All methods belong to the loop's thread.
+ *
+ * <p>Received bytes go to {@link ChannelHandler#received} from the loop's own buffers, unless {@link #fill} diverts them.
+ */
+public interface Channel {
+
+    /**
+     * Receives the next {@code length} bytes into memory of the caller, which stays valid until
+     * {@link ChannelHandler#filled} or {@link ChannelHandler#closed}.
+     */
+    void fill(long address, long length);
+
+    /** Stops receiving until {@link #resume}. */
+    void pause();
+
+    /** Receives again. */
+    void resume();
+
+    /** Asks for {@link ChannelHandler#turnOver} at the end of this turn. */
+    void touch();
+
+    /**
+     * Sends all of a vector, at once as far as possible and the rest when the socket takes it. The vector and what it
+     * points to belong to the channel until {@link ChannelHandler#sent}, which may come before this returns, or
+     * {@link ChannelHandler#closed}. One send at a time.
+     */
+    void send(IoVec pieces);
+
+    /** Whether a send is under way. */
+    boolean sending();
+
+    /** Closes the socket. Nothing is called afterwards. */
+    void close();
+
+    boolean isClosed();
+
+    int fd();
+}

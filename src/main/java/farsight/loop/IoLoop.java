@@ -1,0 +1,48 @@
+package farsight.loop;
+
+import farsight.buffer.Pool;
+import java.time.Duration;
+
+/** One thread with its channels, timers, buffers and a queue for tasks of other threads. */
+public interface IoLoop extends AutoCloseable {
+
+    /** Runs a task on the loop, soon. Any thread; allocates nothing. */
+    void execute(LoopTask task);
+
+    /** Runs a task on the loop, soon. Any thread. */
+    default void execute(Runnable task) {
+        execute(new LoopTask() {
+            @Override
+            protected void run() {
+                task.run();
+            }
+        });
+    }
+
+    /** Whether the caller is the loop's thread. */
+    boolean inLoop();
+
+    /** Runs a task on the loop once, after a time. Loop thread only. */
+    Timer after(Duration delay, Runnable task);
+
+    /** Takes over a connected, non-blocking stream socket and begins to receive. Loop thread only. */
+    Channel open(int fd, ChannelHandler handler);
+
+    /**
+     * Calls {@code ready} whenever a descriptor is readable: listening sockets and event descriptors. It does not own
+     * the descriptor. Loop thread only.
+     *
+     * @return ends the watch; to be called on the loop before the descriptor is closed
+     */
+    Runnable watch(int fd, Runnable ready);
+
+    /** The loop's buffers. Loop thread only. */
+    Pool pool();
+
+    /** The clock of timers, in nanoseconds from an arbitrary origin. */
+    long now();
+
+    /** Ends the thread after the tasks that are queued, and waits for it. Not from the loop itself. */
+    @Override
+    void close();
+}

@@ -3,6 +3,7 @@ package farsight.buffer;
 import farsight.sys.ErrnoException;
 import farsight.sys.Memory;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
 
 /**
  * Buffers of 4 KiB to 1 MiB, each a power of two and aligned to a page, from one mapping whose size is the limit. Memory
@@ -18,7 +19,7 @@ public final class Pool implements AutoCloseable {
     private final Buffer[] free = new Buffer[Integer.numberOfTrailingZeros(LARGEST) - FIRST_CLASS + 1];
     private long used;
     private int inUse;
-    private Runnable waiter;
+    private final ArrayDeque<Runnable> waiters = new ArrayDeque<>();
 
     /** @param limit bytes, rounded up to a multiple of {@link #LARGEST} */
     public Pool(long limit) throws ErrnoException {
@@ -53,9 +54,9 @@ public final class Pool implements AutoCloseable {
         return used;
     }
 
-    /** What to run once when a buffer comes back, for those who got none. */
+    /** What to run once when a buffer comes back, for those who got none; in the order of their asking. */
     public void onRelease(Runnable task) {
-        waiter = task;
+        waiters.add(task);
     }
 
     private static int index(int bytes) {
@@ -86,10 +87,8 @@ public final class Pool implements AutoCloseable {
         buffer.next = free[index];
         free[index] = buffer;
         inUse--;
-        Runnable task = waiter;
-        if (task != null) {
-            waiter = null;
-            task.run();
+        if (!waiters.isEmpty()) {
+            waiters.poll().run();
         }
     }
 

@@ -34,13 +34,31 @@ public final class Pool implements AutoCloseable {
     public Buffer take(int bytes) {
         int index = index(bytes);
         if (free[index] == null && !grow(index)) {
-            return null;
+            // Nothing is left to cut buffers of this size from: a larger one does as well.
+            do {
+                if (++index == free.length) {
+                    return null;
+                }
+            } while (free[index] == null);
         }
         Buffer buffer = free[index];
         free[index] = buffer.next;
         buffer.next = null;
         buffer.taken();
         inUse++;
+        return buffer;
+    }
+
+    /**
+     * The largest buffer that is to be had up to a size, so that whoever can work in pieces always gets on as long as any
+     * buffer is free; null when there is none of at least {@code least} bytes.
+     */
+    public Buffer takeUpTo(int bytes, int least) {
+        Buffer buffer = take(bytes);
+        int smaller = SMALLEST << index(bytes);
+        while (buffer == null && (smaller >>= 1) >= Math.max(least, SMALLEST)) {
+            buffer = take(smaller);
+        }
         return buffer;
     }
 

@@ -33,7 +33,8 @@ public final class RequestValidator {
             return Nbd.NBD_EPERM;
         }
         if ((type == Nbd.NBD_CMD_READ || type == Nbd.NBD_CMD_WRITE) && length > Nbd.MAX_PAYLOAD) {
-            return Nbd.NBD_EOVERFLOW;
+            // NBD_EOVERFLOW is for requests without payload and for structured reads only.
+            return Nbd.NBD_EINVAL;
         }
         // Neither side of the comparison can overflow: size is at least 0 and length below 2^32.
         if (offset < 0 || offset > size || length > size - offset) {

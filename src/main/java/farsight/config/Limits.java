@@ -1,0 +1,26 @@
+package farsight.config;
+
+import java.time.Duration;
+
+/**
+ * What one server allows its clients. Set at start, the same for all connections.
+ *
+ * @param maxConnections connections at the same time; a further one is closed at once
+ * @param maxRequests requests of one connection that are not answered yet; beyond it nothing is received from it
+ * @param maxBytes payload of those requests, in bytes; likewise
+ * @param maxErrors invalid requests of one connection that are answered with an error; the next one ends it
+ * @param maxOptions options that a client may send in its handshake
+ * @param handshakeTimeout how long a handshake may take
+ * @param poolBytes memory for payload of all connections together
+ */
+public record Limits(
+        int maxConnections,
+        int maxRequests,
+        long maxBytes,
+        int maxErrors,
+        int maxOptions,
+        Duration handshakeTimeout,
+        long poolBytes) {
+    public static final Limits DEFAULT =
+            new Limits(256, 256, 64L << 20, 10, 64, Duration.ofSeconds(10), 512L << 20);
+}

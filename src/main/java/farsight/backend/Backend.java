@@ -15,6 +15,15 @@ public interface Backend extends AutoCloseable {
      */
     Device open(Settings export) throws IOException;
 
+    /**
+     * Like {@link #open} for an export that a client named itself, so that nothing about it is to be trusted.
+     *
+     * @throws IOException also for what is only allowed to the server's own configuration
+     */
+    default Device openTyped(Settings export) throws IOException {
+        return open(export);
+    }
+
     /** What could be opened, as export specs without the backend's name; empty when this cannot be listed. */
     default List<String> list() throws IOException {
         return List.of();

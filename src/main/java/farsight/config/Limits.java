@@ -21,6 +21,5 @@ public record Limits(
         int maxOptions,
         Duration handshakeTimeout,
         long poolBytes) {
-    public static final Limits DEFAULT =
-            new Limits(256, 256, 64L << 20, 10, 64, Duration.ofSeconds(10), 512L << 20);
+    public static final Limits DEFAULT = new Limits(256, 256, 64L << 20, 10, 64, Duration.ofSeconds(10), 512L << 20);
 }

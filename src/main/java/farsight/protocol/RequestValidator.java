@@ -58,9 +58,8 @@ public final class RequestValidator {
         return switch (type) {
             case Nbd.NBD_CMD_READ, Nbd.NBD_CMD_WRITE -> fua;
             case Nbd.NBD_CMD_FLUSH -> (transmissionFlags & Nbd.NBD_FLAG_SEND_FLUSH) != 0 ? fua : -1;
-            case Nbd.NBD_CMD_TRIM -> (transmissionFlags & (Nbd.NBD_FLAG_SEND_TRIM | Nbd.NBD_FLAG_READ_ONLY)) != 0
-                    ? fua
-                    : -1;
+            case Nbd.NBD_CMD_TRIM ->
+                (transmissionFlags & (Nbd.NBD_FLAG_SEND_TRIM | Nbd.NBD_FLAG_READ_ONLY)) != 0 ? fua : -1;
             case Nbd.NBD_CMD_WRITE_ZEROES -> writeZeroesFlags(fua, transmissionFlags);
             case Nbd.NBD_CMD_CACHE -> (transmissionFlags & Nbd.NBD_FLAG_SEND_CACHE) != 0 ? fua : -1;
             default -> -1;

@@ -37,8 +37,8 @@ public final class Epoll implements AutoCloseable {
         events = arena.allocate(EVENT_SIZE * capacity, 8);
         change = arena.allocate(EVENT_SIZE, 8);
         try {
-            fd = ErrnoException.check(
-                    "epoll_create1", state.check((int) EPOLL_CREATE1.invokeExact(state.segment, Linux.EPOLL_CLOEXEC())));
+            fd = ErrnoException.check("epoll_create1", state.check((int)
+                    EPOLL_CREATE1.invokeExact(state.segment, Linux.EPOLL_CLOEXEC())));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {

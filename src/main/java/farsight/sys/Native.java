@@ -42,9 +42,8 @@ public final class Native {
     }
 
     private static FunctionDescriptor raw(FunctionDescriptor descriptor) {
-        MemoryLayout[] arguments = descriptor.argumentLayouts().stream()
-                .map(Native::raw)
-                .toArray(MemoryLayout[]::new);
+        MemoryLayout[] arguments =
+                descriptor.argumentLayouts().stream().map(Native::raw).toArray(MemoryLayout[]::new);
         return descriptor
                 .returnLayout()
                 .map(result -> FunctionDescriptor.of(raw(result), arguments))

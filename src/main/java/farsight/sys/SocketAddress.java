@@ -55,7 +55,7 @@ public sealed interface SocketAddress {
     default int family() {
         return switch (this) {
             case Tcp tcp -> tcp.address() instanceof Inet6Address ? Linux.AF_INET6() : Linux.AF_INET();
-            case Unix _ -> Linux.AF_UNIX();
+            case Unix unix -> Linux.AF_UNIX();
         };
     }
 
@@ -83,7 +83,8 @@ public sealed interface SocketAddress {
                 MemorySegment address = arena.allocate(sockaddr_in.layout());
                 sockaddr_in.sin_family(address, (short) Linux.AF_INET());
                 address.set(PORT, sockaddr_in.sin_port$offset(), (short) port);
-                MemorySegment.copy(ip.getAddress(), 0, address, ValueLayout.JAVA_BYTE, sockaddr_in.sin_addr$offset(), 4);
+                MemorySegment.copy(
+                        ip.getAddress(), 0, address, ValueLayout.JAVA_BYTE, sockaddr_in.sin_addr$offset(), 4);
                 yield address;
             }
         };
@@ -105,9 +106,8 @@ public sealed interface SocketAddress {
                     ip(address, sockaddr_in6.sin6_addr$offset(), 16), port(address, sockaddr_in6.sin6_port$offset()));
         }
         long at = sockaddr_un.sun_path$offset();
-        byte[] path = length <= at
-                ? new byte[0]
-                : address.asSlice(at, length - at).toArray(ValueLayout.JAVA_BYTE);
+        byte[] path =
+                length <= at ? new byte[0] : address.asSlice(at, length - at).toArray(ValueLayout.JAVA_BYTE);
         int end = 0;
         while (end < path.length && path[end] != 0) {
             end++;

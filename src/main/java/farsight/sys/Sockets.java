@@ -21,6 +21,7 @@ public final class Sockets {
     public static final int ENOBUFS = Linux.ENOBUFS();
     public static final int ENOMEM = Linux.ENOMEM();
     public static final int ECONNABORTED = Linux.ECONNABORTED();
+    public static final int ECONNREFUSED = Linux.ECONNREFUSED();
 
     private static final MethodHandle SOCKET = Native.errno("socket", Linux.socket$descriptor());
     private static final MethodHandle SOCKETPAIR = Native.errno("socketpair", Linux.socketpair$descriptor());
@@ -38,7 +39,8 @@ public final class Sockets {
     private static final MethodHandle READV = Native.errno("readv", Linux.readv$descriptor());
     private static final MethodHandle SENDMSG = Native.errno("sendmsg", Linux.sendmsg$descriptor());
     private static final MethodHandle POLL = Native.errno("poll", Linux.poll$descriptor());
-    private static final MethodHandle FCNTL = Native.errno("fcntl", Linux.fcntl.makeInvoker().descriptor(), 2);
+    private static final MethodHandle FCNTL =
+            Native.errno("fcntl", Linux.fcntl.makeInvoker().descriptor(), 2);
     private static final MethodHandle FCNTL_INT =
             Native.errno("fcntl", Linux.fcntl.makeInvoker(Linux.C_INT).descriptor(), 2);
 
@@ -105,7 +107,8 @@ public final class Sockets {
             MemorySegment two = arena.allocate(ValueLayout.JAVA_INT, 2);
             int type = Linux.SOCK_STREAM() | Linux.SOCK_CLOEXEC();
             int family = Linux.AF_UNIX();
-            check("socketpair", state.check((int) SOCKETPAIR.invokeExact(state.segment, family, type, 0, two.address())));
+            check("socketpair", state.check((int)
+                    SOCKETPAIR.invokeExact(state.segment, family, type, 0, two.address())));
             return two.toArray(ValueLayout.JAVA_INT);
         } catch (ErrnoException e) {
             throw e;
@@ -119,10 +122,14 @@ public final class Sockets {
         int fd = open(address.family());
         try (Arena arena = Arena.ofConfined();
                 CallState state = CallState.open()) {
-            if (address instanceof SocketAddress.Tcp(var ip, _)) {
+            if (address instanceof SocketAddress.Tcp tcp) {
                 option(fd, Linux.SOL_SOCKET(), Linux.SO_REUSEADDR(), 1);
                 if (address.family() == Linux.AF_INET6()) {
-                    option(fd, Linux.IPPROTO_IPV6(), Linux.IPV6_V6ONLY(), ip.isAnyLocalAddress() ? 0 : 1);
+                    option(
+                            fd,
+                            Linux.IPPROTO_IPV6(),
+                            Linux.IPV6_V6ONLY(),
+                            tcp.address().isAnyLocalAddress() ? 0 : 1);
                 }
             }
             MemorySegment encoded = address.encode(arena);

@@ -1,0 +1,51 @@
+package farsight.cli;
+
+import java.util.logging.ConsoleHandler;
+import java.util.logging.Formatter;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
+
+/** Logs to standard error, one line each; the stack trace only when asked for. */
+final class Logs {
+    /** Held, because the log manager forgets loggers that nobody holds. */
+    private static final Logger FARSIGHT = Logger.getLogger("farsight");
+
+    private Logs() {}
+
+    static void configure(boolean verbose) {
+        Logger root = Logger.getLogger("");
+        for (var handler : root.getHandlers()) {
+            root.removeHandler(handler);
+        }
+        ConsoleHandler console = new ConsoleHandler();
+        console.setLevel(Level.ALL);
+        console.setFormatter(new OneLine(verbose));
+        root.addHandler(console);
+        FARSIGHT.setLevel(verbose ? Level.FINE : Level.INFO);
+    }
+
+    private static final class OneLine extends Formatter {
+        private final boolean traces;
+
+        OneLine(boolean traces) {
+            this.traces = traces;
+        }
+
+        @Override
+        public String format(LogRecord entry) {
+            StringBuilder line = new StringBuilder("farsight: ");
+            if (entry.getLevel().intValue() >= Level.WARNING.intValue()) {
+                line.append(entry.getLevel().getName().toLowerCase(java.util.Locale.ROOT))
+                        .append(": ");
+            }
+            line.append(formatMessage(entry)).append('\n');
+            if (traces && entry.getThrown() != null) {
+                java.io.StringWriter trace = new java.io.StringWriter();
+                entry.getThrown().printStackTrace(new java.io.PrintWriter(trace));
+                line.append(trace);
+            }
+            return line.toString();
+        }
+    }
+}

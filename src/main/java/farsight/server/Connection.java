@@ -1,0 +1,144 @@
+package farsight.server;
+
+import farsight.buffer.Buffer;
+import farsight.config.Limits;
+import farsight.loop.Channel;
+import farsight.loop.ChannelHandler;
+import farsight.protocol.Nbd;
+import farsight.sys.ErrnoException;
+import farsight.sys.SocketAddress;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+
+/** One client: its socket, the phase it is in, and the export it uses. Owned by one loop. */
+final class Connection implements ChannelHandler {
+    private static final Logger LOG = System.getLogger(Connection.class.getName());
+
+    private final Server server;
+    private final ServerLoop loop;
+    private final SocketAddress peer;
+    private final long started;
+    private Channel channel;
+    private Phase phase;
+    private Export export;
+    private boolean closed;
+    private boolean gone;
+
+    Connection(Server server, ServerLoop loop, SocketAddress peer) {
+        this.server = server;
+        this.loop = loop;
+        this.peer = peer;
+        started = loop.loop().now();
+    }
+
+    /** Takes over an accepted socket and greets. Loop thread. */
+    void start(int fd) {
+        channel = loop.loop().open(fd, this);
+        Handshake handshake = new Handshake(this, channel, loop, server.exports());
+        phase = handshake;
+        handshake.start();
+    }
+
+    Limits limits() {
+        return server.limits();
+    }
+
+    /** The handshake is over. What was received beyond it comes from the handshake. */
+    Transmission transmit(Export chosen) {
+        export = chosen;
+        LOG.log(Level.INFO, "{0}: opened export ''{1}'' ({2} bytes)", peer, chosen.name(), chosen.size());
+        Transmission transmission = new Transmission(this, channel, loop, chosen);
+        phase = transmission;
+        return transmission;
+    }
+
+    // ---- what phases report --------------------------------------------------------------------------------------
+
+    /** The client broke the rules and is about to lose its connection. */
+    void protocolError(String what) {
+        LOG.log(Level.WARNING, "{0}: {1}; disconnected", peer, what);
+    }
+
+    void requestRefused(IoRequest request, int error) {
+        if (LOG.isLoggable(Level.DEBUG)) {
+            LOG.log(
+                    Level.DEBUG,
+                    "{0}: refused {1} at {2} of {3} bytes: {4}",
+                    peer,
+                    Nbd.commandName(request.type),
+                    Long.toUnsignedString(request.start),
+                    request.wanted,
+                    Nbd.errorName(error));
+        }
+    }
+
+    /** Closes the socket; the rest happens as if the client had done so. */
+    void disconnect() {
+        if (!closed) {
+            channel.close();
+            closed(0);
+        }
+    }
+
+    /** Like {@link #disconnect}, from another thread. */
+    void disconnectFromOutside() {
+        loop.loop().execute(() -> {
+            if (channel != null) {
+                disconnect();
+            }
+        });
+    }
+
+    /** Nothing of this connection is left in any device: the last thing that a phase says. */
+    void gone() {
+        if (gone) {
+            return;
+        }
+        gone = true;
+        if (export != null) {
+            long seconds = (loop.loop().now() - started) / 1_000_000_000;
+            LOG.log(Level.INFO, "{0}: closed export ''{1}'' after {2} s", peer, export.name(), seconds);
+            server.exports().release(export);
+        }
+        server.gone(this);
+    }
+
+    @Override
+    public String toString() {
+        return peer.toString();
+    }
+
+    // ---- ChannelHandler ------------------------------------------------------------------------------------------
+
+    @Override
+    public void received(Buffer buffer, int from, int length) {
+        phase.received(buffer, from, length);
+    }
+
+    @Override
+    public void filled() {
+        phase.filled();
+    }
+
+    @Override
+    public void sent() {
+        phase.sent();
+    }
+
+    @Override
+    public void turnOver() {
+        phase.turnOver();
+    }
+
+    @Override
+    public void closed(int errno) {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        if (errno != 0) {
+            LOG.log(Level.DEBUG, "{0}: {1}", peer, ErrnoException.describe(errno));
+        }
+        phase.closed();
+    }
+}

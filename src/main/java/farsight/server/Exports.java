@@ -1,0 +1,180 @@
+package farsight.server;
+
+import farsight.backend.Backend;
+import farsight.backend.BackendProvider;
+import farsight.backend.Device;
+import farsight.backend.Settings;
+import farsight.config.ExportConfig;
+import farsight.protocol.Text;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+
+/**
+ * What clients may open: exports that the configuration names, and names of the form {@code backend:rest} for backends
+ * that it has a section for. Each is opened once and shared; it is closed with its last connection, unless its content
+ * lives in this process. Any thread.
+ */
+final class Exports implements AutoCloseable {
+    private static final Logger LOG = System.getLogger(Exports.class.getName());
+
+    /** An open or opening export, and how many use it. */
+    private static final class Entry {
+        final CompletableFuture<Export> export = new CompletableFuture<>();
+        int users = 1;
+    }
+
+    private final Map<String, BackendProvider> providers;
+    private final Map<String, Backend> backends;
+    private final Map<String, Backend> typed;
+    private final Map<String, ExportConfig> configured;
+    private final Map<String, Entry> open = new HashMap<>();
+    private final Map<Export, String> names = new HashMap<>();
+    private boolean closed;
+
+    /**
+     * @param backends all that exports may use, by name
+     * @param typed those of them that clients may name themselves
+     * @param configured exports by name
+     */
+    Exports(
+            Map<String, BackendProvider> providers,
+            Map<String, Backend> backends,
+            Map<String, Backend> typed,
+            Map<String, ExportConfig> configured) {
+        this.providers = providers;
+        this.backends = backends;
+        this.typed = typed;
+        this.configured = configured;
+    }
+
+    /** Names for NBD_OPT_LIST. */
+    List<String> listed() {
+        return configured.keySet().stream().sorted().toList();
+    }
+
+    /** An export for one more connection, opened if need be on a thread of its own; {@link #release} when it is over. */
+    CompletableFuture<Export> open(String asked) {
+        String name = asked.isEmpty() && configured.size() == 1
+                ? configured.keySet().iterator().next()
+                : asked;
+        Entry entry;
+        synchronized (this) {
+            if (closed) {
+                return CompletableFuture.failedFuture(new farsight.backend.DeviceException(
+                        farsight.backend.Errno.ESHUTDOWN, "the server is stopping"));
+            }
+            entry = open.get(name);
+            if (entry != null) {
+                entry.users++;
+                return entry.export;
+            }
+            entry = new Entry();
+            open.put(name, entry);
+        }
+        Entry opening = entry;
+        Thread.ofPlatform().name("open-" + name).daemon(true).start(() -> open(name, opening));
+        return entry.export;
+    }
+
+    private void open(String name, Entry entry) {
+        try {
+            Export export = openDevice(name);
+            synchronized (this) {
+                names.put(export, name);
+            }
+            entry.export.complete(export);
+        } catch (IOException | RuntimeException | Error e) {
+            synchronized (this) {
+                open.remove(name);
+            }
+            LOG.log(Level.WARNING, "export {0} cannot be opened: {1}", Text.quote(name), e.getMessage());
+            entry.export.completeExceptionally(e);
+        }
+    }
+
+    private Export openDevice(String name) throws IOException {
+        ExportConfig config = configured.get(name);
+        if (config != null) {
+            Device device = backends.get(config.backend()).open(config.settings());
+            return new Export(name, config.description(), device, config.readOnly());
+        }
+        int colon = name.indexOf(':');
+        Backend backend = colon < 0 ? null : typed.get(name.substring(0, colon));
+        if (backend == null) {
+            throw new UnknownExportException(unknown(name, colon));
+        }
+        Settings settings;
+        try {
+            settings = providers.get(name.substring(0, colon)).parse(name.substring(colon + 1));
+        } catch (IllegalArgumentException e) {
+            throw new UnknownExportException(e.getMessage());
+        }
+        return new Export(name, "", backend.openTyped(settings), false);
+    }
+
+    private String unknown(String name, int colon) {
+        if (name.isEmpty()) {
+            return "there is no default export; name one";
+        }
+        if (colon > 0 && providers.containsKey(name.substring(0, colon))) {
+            return "exports of backend '" + name.substring(0, colon)
+                    + "' are not served by name here: the server's file has no section for it";
+        }
+        return "no export has the name " + Text.quote(name);
+    }
+
+    /** One connection fewer uses it. */
+    void release(Export export) {
+        synchronized (this) {
+            String name = names.get(export);
+            Entry entry = open.get(name);
+            if (--entry.users > 0 || closed || export.memory() != 0) {
+                return;
+            }
+            open.remove(name);
+            names.remove(export);
+        }
+        // Storage may take its time to close, and this may be a loop.
+        Thread.ofPlatform().name("close-" + export.name()).start(() -> close(export));
+    }
+
+    private static void close(Export export) {
+        try {
+            export.close();
+        } catch (IOException | UncheckedIOException e) {
+            LOG.log(Level.WARNING, "export {0} did not close well: {1}", Text.quote(export.name()), e.getMessage());
+        }
+    }
+
+    /** Closes every export. No connection may be left. */
+    @Override
+    public void close() {
+        List<Entry> left;
+        synchronized (this) {
+            closed = true;
+            left = List.copyOf(open.values());
+            open.clear();
+        }
+        for (Entry entry : left) {
+            try {
+                close(entry.export.join());
+            } catch (CompletionException e) {
+                // It never opened, which was said when it happened.
+            }
+        }
+        backends.values().forEach(backend -> {
+            try {
+                backend.close();
+            } catch (IOException e) {
+                LOG.log(Level.WARNING, "a backend did not close well: {0}", e.getMessage());
+            }
+        });
+    }
+}

@@ -1,0 +1,211 @@
+package farsight.server;
+
+import farsight.backend.ExtentSink;
+import farsight.backend.Request;
+import farsight.buffer.Buffer;
+import farsight.loop.IoLoop;
+import farsight.loop.LoopTask;
+import farsight.sys.Native;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+
+/**
+ * One request of a client on its way through a device; a large one goes through several times, piece by piece. Used
+ * again and again by the loop it belongs to. The device completes it on any thread, everything else happens on the loop.
+ */
+final class IoRequest extends LoopTask implements Request {
+    private static final Logger LOG = System.getLogger(IoRequest.class.getName());
+    private static final int FREE = 0;
+    private static final int SUBMITTED = 1;
+    private static final int DONE = 2;
+    private static final VarHandle STAGE;
+
+    static {
+        try {
+            STAGE = MethodHandles.lookup().findVarHandle(IoRequest.class, "stage", int.class);
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    private final IoLoop loop;
+
+    @SuppressWarnings("unused") // through STAGE
+    private int stage = FREE;
+
+    /** Loop thread only: whether the call of the device is still on the stack. */
+    private boolean inSubmit;
+
+    private boolean doneInSubmit;
+
+    // What the client asked for, and how far it has come.
+    Transmission owner;
+    int type;
+    long cookie;
+    long start;
+    long wanted;
+    long finished;
+    /** What it counts for among the bytes in flight. */
+    long admitted;
+
+    boolean wantsFua;
+    boolean flushing;
+    int errno;
+
+    /** The request that this is a piece of, itself when it is whole; and how many pieces of it devices have. */
+    IoRequest whole;
+
+    int pieces;
+
+    // What the device is asked for now.
+    Command command;
+    long offset;
+    long length;
+    boolean fua;
+    boolean mayTrim;
+    boolean fastZero;
+    long address;
+    /** Memory behind {@link #address} that this request owns a share of; null when it is lent. */
+    Buffer buffer;
+
+    private long tag;
+
+    /** The next one in whatever list this is in. */
+    IoRequest link;
+
+    IoRequest(IoLoop loop) {
+        this.loop = loop;
+    }
+
+    /** Gives this to a device. True when it was completed before this returned. */
+    boolean submitTo(Export export) {
+        STAGE.setVolatile(this, SUBMITTED);
+        tag = 0;
+        inSubmit = true;
+        doneInSubmit = false;
+        try {
+            export.device().submit(this);
+        } catch (RuntimeException e) {
+            LOG.log(Level.ERROR, "export '" + export.name() + "': " + command + " failed: " + e, e);
+            fail(farsight.backend.Errno.EIO);
+        }
+        inSubmit = false;
+        return doneInSubmit;
+    }
+
+    void recycle() {
+        releaseBuffer();
+        STAGE.setVolatile(this, FREE);
+        owner = null;
+        finished = 0;
+        admitted = 0;
+        errno = 0;
+        link = null;
+        fua = false;
+        wantsFua = false;
+        flushing = false;
+        whole = null;
+        pieces = 0;
+        mayTrim = false;
+        fastZero = false;
+        address = 0;
+    }
+
+    void releaseBuffer() {
+        if (buffer != null) {
+            buffer.release();
+            buffer = null;
+        }
+    }
+
+    /** On the loop, after another thread completed it. */
+    @Override
+    protected void run() {
+        owner.completed(this);
+    }
+
+    private void done() {
+        if (!STAGE.compareAndSet(this, SUBMITTED, DONE)) {
+            LOG.log(Level.ERROR, "a device completed a request that it does not have; ignored", new Throwable("here"));
+            return;
+        }
+        if (!loop.inLoop()) {
+            loop.execute(this);
+        } else if (inSubmit) {
+            doneInSubmit = true;
+        } else {
+            owner.completed(this);
+        }
+    }
+
+    // ---- Request -------------------------------------------------------------------------------------------------
+
+    @Override
+    public Command command() {
+        return command;
+    }
+
+    @Override
+    public long offset() {
+        return offset;
+    }
+
+    @Override
+    public long length() {
+        return length;
+    }
+
+    @Override
+    public boolean fua() {
+        return fua;
+    }
+
+    @Override
+    public boolean mayTrim() {
+        return mayTrim;
+    }
+
+    @Override
+    public boolean fastZero() {
+        return fastZero;
+    }
+
+    @Override
+    public MemorySegment buffer() {
+        return address == 0 ? null : Native.view(address, length);
+    }
+
+    @Override
+    public long address() {
+        return address;
+    }
+
+    @Override
+    public ExtentSink extents() {
+        return null;
+    }
+
+    @Override
+    public void tag(long tag) {
+        this.tag = tag;
+    }
+
+    @Override
+    public long tag() {
+        return tag;
+    }
+
+    @Override
+    public void complete() {
+        done();
+    }
+
+    @Override
+    public void fail(int errno) {
+        this.errno = errno;
+        done();
+    }
+}

@@ -1,0 +1,130 @@
+package farsight.server;
+
+import farsight.buffer.Buffer;
+import farsight.protocol.Nbd;
+import farsight.protocol.SimpleReply;
+import farsight.sys.IoVec;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/**
+ * The replies of one connection on their way out: finished requests in order, then one gathered send of as many as fit.
+ * Payload is sent from where it lies; its buffer is let go when the send is over. Loop thread only.
+ */
+final class Outbox {
+    /** Pieces of one send: a header and a payload for each of half as many replies. */
+    private static final int PIECES = 512;
+
+    /** Enough to keep a socket busy; more would only keep buffers longer. */
+    private static final long ENOUGH_BYTES = 4 << 20;
+
+    private IoRequest first;
+    private IoRequest last;
+
+    private IoVec pieces;
+    private Arena arena;
+    private MemorySegment headers;
+    private int headersUsed;
+    private Buffer[] leaving = new Buffer[16];
+    private int leavingCount;
+
+    boolean isEmpty() {
+        return first == null;
+    }
+
+    /** Appends a finished request, or the next finished piece of a large read. */
+    void add(IoRequest request) {
+        request.link = null;
+        if (first == null) {
+            first = request;
+        } else {
+            last.link = request;
+        }
+        last = request;
+    }
+
+    /** Puts a request before all others: a large read, whose pieces nothing may come between. */
+    void addFirst(IoRequest request) {
+        request.link = first;
+        first = request;
+        if (last == null) {
+            last = request;
+        }
+    }
+
+    IoRequest peek() {
+        return first;
+    }
+
+    IoRequest poll() {
+        IoRequest request = first;
+        first = request.link;
+        if (first == null) {
+            last = null;
+        }
+        request.link = null;
+        return request;
+    }
+
+    /** Starts a vector. */
+    void begin() {
+        if (pieces == null) {
+            pieces = new IoVec(PIECES);
+            arena = Arena.ofConfined();
+            headers = arena.allocate(PIECES / 2 * SimpleReply.SIZE, 64);
+        }
+        assert pieces.isEmpty() && leavingCount == 0;
+        headersUsed = 0;
+    }
+
+    boolean hasRoom() {
+        return pieces.room() >= 2
+                && headersUsed + SimpleReply.SIZE <= headers.byteSize()
+                && pieces.bytes() < ENOUGH_BYTES;
+    }
+
+    /** Adds the header of a reply. Headers of replies without payload lie side by side and leave as one piece. */
+    void header(int linuxErrno, long cookie) {
+        SimpleReply.write(headers, headersUsed, Nbd.errorOf(linuxErrno), cookie);
+        pieces.add(headers.address() + headersUsed, SimpleReply.SIZE);
+        headersUsed += SimpleReply.SIZE;
+    }
+
+    /** Adds payload; its buffer, if it has one, now belongs to the outbox. */
+    void payload(long address, long length, Buffer buffer) {
+        pieces.add(address, length);
+        if (buffer != null) {
+            if (leavingCount == leaving.length) {
+                leaving = Arrays.copyOf(leaving, leavingCount * 2);
+            }
+            leaving[leavingCount++] = buffer;
+        }
+    }
+
+    /** What was collected since {@link #begin}. */
+    IoVec pieces() {
+        return pieces;
+    }
+
+    /** The send is over, or will never be: lets go of what it needed. */
+    void sent() {
+        for (int i = 0; i < leavingCount; i++) {
+            leaving[i].release();
+            leaving[i] = null;
+        }
+        leavingCount = 0;
+        if (pieces != null) {
+            pieces.clear();
+        }
+    }
+
+    void close() {
+        sent();
+        if (pieces != null) {
+            pieces.close();
+            arena.close();
+            pieces = null;
+        }
+    }
+}

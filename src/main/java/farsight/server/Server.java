@@ -1,0 +1,303 @@
+package farsight.server;
+
+import farsight.backend.Backend;
+import farsight.backend.BackendProvider;
+import farsight.backend.Settings;
+import farsight.config.ExportConfig;
+import farsight.config.Limits;
+import farsight.config.ListenAddress;
+import farsight.config.NbdUri;
+import farsight.config.ServerConfig;
+import farsight.loop.EpollLoop;
+import farsight.loop.IoLoop;
+import farsight.sys.ErrnoException;
+import farsight.sys.SocketAddress;
+import farsight.sys.Sockets;
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.net.InetAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * An NBD server: listens, accepts, and spreads connections over its loops. Starting it either succeeds as a whole or
+ * leaves nothing behind. Methods may be called from any thread but a loop's.
+ */
+public final class Server implements AutoCloseable {
+    private static final Logger LOG = System.getLogger(Server.class.getName());
+
+    private final Limits limits;
+    private final List<ServerLoop> loops = new ArrayList<>();
+    private final List<IoLoop> ioLoops = new ArrayList<>();
+    private final List<Listener> listeners = new ArrayList<>();
+    private final List<Path> socketFiles = new ArrayList<>();
+    private final Set<Connection> connections = new HashSet<>();
+    private final AtomicInteger accepted = new AtomicInteger();
+    private final CountDownLatch stopped = new CountDownLatch(1);
+    private Exports exports;
+    private boolean closing;
+
+    private Server(Limits limits) {
+        this.limits = limits;
+    }
+
+    /**
+     * Starts a server.
+     *
+     * @param providers the kinds of storage that the configuration was read with
+     * @throws IOException one line for people: an address that cannot be had, a backend that cannot be right
+     */
+    public static Server start(ServerConfig config, Map<String, BackendProvider> providers) throws IOException {
+        Server server = new Server(config.limits());
+        try {
+            server.open(config, providers);
+        } catch (IOException | RuntimeException e) {
+            server.close();
+            throw e;
+        }
+        return server;
+    }
+
+    private void open(ServerConfig config, Map<String, BackendProvider> providers) throws IOException {
+        exports = exports(config, providers);
+        int count = config.loops() > 0 ? config.loops() : Runtime.getRuntime().availableProcessors();
+        for (int i = 0; i < count; i++) {
+            IoLoop loop = new EpollLoop("loop-" + i, limits.poolBytes() / count, System::nanoTime);
+            ioLoops.add(loop);
+            loops.add(new ServerLoop(loop));
+        }
+        for (ListenAddress address : config.listen()) {
+            for (SocketAddress resolved : resolve(address)) {
+                listen(resolved);
+            }
+        }
+        for (Listener listener : listeners) {
+            ioLoops.getFirst().execute(listener::start);
+        }
+    }
+
+    private static Exports exports(ServerConfig config, Map<String, BackendProvider> providers) throws IOException {
+        Map<String, Backend> backends = new HashMap<>();
+        Map<String, Backend> typed = new HashMap<>();
+        for (Map.Entry<String, Settings> section : config.backends().entrySet()) {
+            Backend backend = providers.get(section.getKey()).configure(section.getValue());
+            backends.put(section.getKey(), backend);
+            typed.put(section.getKey(), backend);
+        }
+        for (ExportConfig export : config.exports().values()) {
+            if (!backends.containsKey(export.backend())) {
+                backends.put(export.backend(), providers.get(export.backend()).configure(Settings.NONE));
+            }
+        }
+        return new Exports(providers, backends, typed, config.exports());
+    }
+
+    private static List<SocketAddress> resolve(ListenAddress address) throws IOException {
+        return switch (address) {
+            case ListenAddress.Unix(String path) -> List.of(new SocketAddress.Unix(path));
+            case ListenAddress.Tcp(String host, int port) -> {
+                List<SocketAddress> all = new ArrayList<>();
+                for (InetAddress ip : InetAddress.getAllByName(host)) {
+                    all.add(new SocketAddress.Tcp(ip, port));
+                }
+                yield all;
+            }
+        };
+    }
+
+    private void listen(SocketAddress address) throws IOException {
+        if (address instanceof SocketAddress.Unix(String path)) {
+            removeStale(address, Path.of(path));
+        }
+        SocketAddress wanted = address;
+        if (address instanceof SocketAddress.Tcp(InetAddress ip, int port) && port == 0 && !listeners.isEmpty()) {
+            // All addresses of one host get the port that the first one was given.
+            if (listeners.getLast().address() instanceof SocketAddress.Tcp last) {
+                wanted = new SocketAddress.Tcp(ip, last.port());
+            }
+        }
+        try {
+            listeners.add(new Listener(this, ioLoops.getFirst(), wanted));
+        } catch (ErrnoException e) {
+            throw new IOException(e.getMessage() + "; " + remedy(e), e);
+        }
+        if (address instanceof SocketAddress.Unix(String path)) {
+            socketFiles.add(Path.of(path));
+        }
+    }
+
+    private static String remedy(ErrnoException e) {
+        return switch (e.errno()) {
+            case 98 -> "another process serves there already: stop it or choose another port or path";
+            case 13 -> "choose a port from 1024 on or a directory that may be written, or run as root";
+            case 99 -> "the address is not one of this machine's: see 'ip address'";
+            case 2 -> "the directory does not exist: make it first";
+            default -> "choose another address";
+        };
+    }
+
+    /** A socket file that nobody listens on is what a killed server leaves behind. */
+    private static void removeStale(SocketAddress address, Path path) throws IOException {
+        if (!Files.exists(path)) {
+            return;
+        }
+        try {
+            Sockets.close(Sockets.connect(address, 1000));
+        } catch (ErrnoException e) {
+            if (e.errno() == Sockets.ECONNREFUSED) {
+                Files.delete(path);
+            }
+        }
+    }
+
+    // ---- connections ---------------------------------------------------------------------------------------------
+
+    /** A listener has a new client. Its loop thread. */
+    void accepted(int fd, SocketAddress peer) {
+        Connection connection;
+        ServerLoop loop = loops.get(Math.floorMod(accepted.getAndIncrement(), loops.size()));
+        synchronized (connections) {
+            if (closing || connections.size() >= limits.maxConnections()) {
+                if (!closing) {
+                    LOG.log(
+                            Level.WARNING,
+                            "{0}: refused: {1} connections are open already (max_connections)",
+                            peer,
+                            limits.maxConnections());
+                }
+                Sockets.close(fd);
+                return;
+            }
+            connection = new Connection(this, loop, peer);
+            connections.add(connection);
+        }
+        loop.loop().execute(() -> connection.start(fd));
+    }
+
+    void gone(Connection connection) {
+        synchronized (connections) {
+            connections.remove(connection);
+            connections.notifyAll();
+        }
+    }
+
+    Limits limits() {
+        return limits;
+    }
+
+    Exports exports() {
+        return exports;
+    }
+
+    // ---- for those who run it ------------------------------------------------------------------------------------
+
+    /** Where it listens, with the ports that were chosen for it. */
+    public List<NbdUri> uris() {
+        List<NbdUri> uris = new ArrayList<>();
+        for (Listener listener : listeners) {
+            List<String> names = exports.listed();
+            for (String name : names.isEmpty() ? List.of("") : names) {
+                uris.add(uri(listener.address(), name));
+            }
+        }
+        return uris;
+    }
+
+    private static NbdUri uri(SocketAddress address, String export) {
+        return switch (address) {
+            case SocketAddress.Tcp(InetAddress ip, int port) -> NbdUri.tcp(ip.getHostAddress(), port, export);
+            case SocketAddress.Unix(String path) -> NbdUri.unix(path, export);
+        };
+    }
+
+    /** How many clients are connected. */
+    public int connections() {
+        synchronized (connections) {
+            return connections.size();
+        }
+    }
+
+    /** Buffers of all loops that are in use now: 0 when nothing is going on but for one per loop to receive into. */
+    int buffersInUse() {
+        return ask(loop -> loop.loop().pool().inUse());
+    }
+
+    /** Requests of all loops that are not answered. */
+    int requestsInUse() {
+        return ask(ServerLoop::requestsInUse);
+    }
+
+    private int ask(java.util.function.ToIntFunction<ServerLoop> question) {
+        int sum = 0;
+        for (ServerLoop loop : loops) {
+            CompletableFuture<Integer> answer = new CompletableFuture<>();
+            loop.loop().execute(() -> answer.complete(question.applyAsInt(loop)));
+            sum += answer.join();
+        }
+        return sum;
+    }
+
+    /** Waits until somebody has closed it. */
+    public void awaitStop() throws InterruptedException {
+        stopped.await();
+    }
+
+    /** Ends all connections, waits for what devices still hold, closes the devices. */
+    @Override
+    public void close() {
+        List<Connection> open;
+        synchronized (connections) {
+            if (closing) {
+                return;
+            }
+            closing = true;
+            open = List.copyOf(connections);
+        }
+        for (Listener listener : listeners) {
+            onLoop(ioLoops.getFirst(), listener::close);
+        }
+        for (Connection connection : open) {
+            connection.disconnectFromOutside();
+        }
+        awaitNoConnections();
+        if (exports != null) {
+            exports.close();
+        }
+        ioLoops.forEach(IoLoop::close);
+        for (Path path : socketFiles) {
+            path.toFile().delete();
+        }
+        stopped.countDown();
+    }
+
+    private static void onLoop(IoLoop loop, Runnable task) {
+        CompletableFuture<Void> done = new CompletableFuture<>();
+        loop.execute(() -> {
+            task.run();
+            done.complete(null);
+        });
+        done.join();
+    }
+
+    private void awaitNoConnections() {
+        synchronized (connections) {
+            try {
+                while (!connections.isEmpty()) {
+                    connections.wait();
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+import farsight.backend.BackendProvider;
+import farsight.backend.memory.MemoryProvider;
+
+/**
+ * Storage as Linux block devices over NBD. Exports the interface for storage and the embeddable client and server; all
+ * else is internal.
+ */
+@SuppressWarnings("requires-automatic") // tomlj has no module descriptor
+module farsight {
+    requires info.picocli;
+    requires java.logging;
+    requires org.tomlj;
+
+    exports farsight.backend;
+
+    opens farsight.cli to
+            info.picocli;
+
+    uses BackendProvider;
+
+    provides BackendProvider with
+            MemoryProvider;
+}

@@ -24,8 +24,7 @@ public final class NbdKernel {
 
     private static final Duration CLEARING_UP = Duration.ofSeconds(30);
 
-    private static final Path TOOL = Path.of(System.getProperty("basedir", ""), "src/test/tools/nbd-kernel")
-            .toAbsolutePath();
+    private static final String TOOL = Project.testTool("nbd-kernel").toString();
 
     private final List<String> options = new ArrayList<>();
     private Duration limit = Duration.ofMinutes(3);
@@ -60,7 +59,7 @@ public final class NbdKernel {
      * @return the command's exit status and output; when that is not 0, what the servers printed follows on stderr
      */
     public Commands.Result run(String... command) {
-        List<String> words = new ArrayList<>(List.of(TOOL.toString(), "-t", Long.toString(limit.toSeconds())));
+        List<String> words = new ArrayList<>(List.of(TOOL, "-t", Long.toString(limit.toSeconds())));
         words.addAll(options);
         words.add("--");
         words.addAll(List.of(command));
@@ -75,8 +74,7 @@ public final class NbdKernel {
 
     /** Made once, as it may have to fetch the kernel. */
     private static final class Check {
-        static final Commands.Result RESULT = Commands.command(TOOL.toString(), "-c")
-                .limit(Duration.ofMinutes(5))
-                .run();
+        static final Commands.Result RESULT =
+                Commands.command(TOOL, "-c").limit(Duration.ofMinutes(5)).run();
     }
 }

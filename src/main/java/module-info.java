@@ -1,4 +1,5 @@
 import farsight.backend.BackendProvider;
+import farsight.backend.file.FileProvider;
 import farsight.backend.memory.MemoryProvider;
 
 /**
@@ -19,5 +20,6 @@ module farsight {
     uses BackendProvider;
 
     provides BackendProvider with
+            FileProvider,
             MemoryProvider;
 }

@@ -12,7 +12,7 @@ import picocli.CommandLine.Option;
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
         description = "Storage as Linux block devices: an NBD server and client.",
-        subcommands = {ServerCommand.class, CommandLine.HelpCommand.class})
+        subcommands = {ServerCommand.class, ClientCommand.class, InfoCommand.class, CommandLine.HelpCommand.class})
 public final class Main {
     private static final int FAILED = 1;
 
@@ -33,7 +33,7 @@ public final class Main {
                     return new CommandLine.RunLast().execute(parsed);
                 })
                 .execute(arguments);
-        System.exit(status);
+        Stop.exit(status);
     }
 
     private int failed(Exception failure) {

@@ -50,7 +50,7 @@ final class ServerCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         Map<String, BackendProvider> providers = Providers.installed();
         Server server = Server.start(configuration(providers), providers);
-        Runtime.getRuntime().addShutdownHook(new Thread(server::close, "stop"));
+        Stop.onSignal(server::close);
         for (NbdUri uri : server.uris()) {
             System.out.println("farsight: serving " + uri);
         }

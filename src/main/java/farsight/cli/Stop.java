@@ -1,0 +1,40 @@
+package farsight.cli;
+
+/** What is done when a signal, or anything else, ends the process. */
+final class Stop {
+    private static volatile int status;
+
+    private Stop() {}
+
+    /** Something to bring to its end. */
+    interface Ending {
+        void end() throws Exception;
+    }
+
+    /**
+     * Runs {@code ending} when the process is told to stop by SIGINT or SIGTERM, and then exits with status 0: stopping
+     * when told to is success.
+     */
+    static void onSignal(Ending ending) {
+        Runtime.getRuntime()
+                .addShutdownHook(new Thread(
+                        () -> {
+                            int result = status;
+                            try {
+                                ending.end();
+                            } catch (Exception e) {
+                                System.err.println("farsight: " + e.getMessage());
+                                result = Math.max(result, 1);
+                            }
+                            System.out.flush();
+                            Runtime.getRuntime().halt(result);
+                        },
+                        "stop"));
+    }
+
+    /** Exits with a status, whatever {@link #onSignal} was given still being run. */
+    static void exit(int with) {
+        status = with;
+        System.exit(with);
+    }
+}

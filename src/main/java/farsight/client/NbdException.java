@@ -1,0 +1,25 @@
+package farsight.client;
+
+import java.io.IOException;
+
+/** The server refused, broke the rules, or went away. The message is one line for people. */
+public final class NbdException extends IOException {
+    private static final long serialVersionUID = 1;
+
+    private final int error;
+
+    public NbdException(String message) {
+        this(message, 0);
+    }
+
+    /** @param error an NBD error value, or 0 when the failure is not a reply to a request */
+    public NbdException(String message, int error) {
+        super(message);
+        this.error = error;
+    }
+
+    /** The NBD error value of a failed request (proto.md, "Error values"); 0 for everything else. */
+    public int error() {
+        return error;
+    }
+}

@@ -1,0 +1,220 @@
+package farsight.sys;
+
+import static farsight.sys.ErrnoException.check;
+
+import farsight.bindings.linux.Linux;
+import farsight.bindings.linux.open_how;
+import farsight.bindings.linux.stat;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/** Regular files and block devices by their descriptors (open(2), pread(2), fallocate(2), ioctl_... of linux/fs.h). */
+public final class Files {
+    public static final int READ_ONLY = Linux.O_RDONLY();
+    public static final int READ_WRITE = Linux.O_RDWR();
+    public static final int CREATE = Linux.O_CREAT();
+    public static final int EXCLUSIVE = Linux.O_EXCL();
+    /** Past the page cache: memory, offsets and lengths must be aligned. */
+    public static final int DIRECT = Linux.O_DIRECT();
+
+    public static final int EOPNOTSUPP = Linux.EOPNOTSUPP();
+    public static final int EINTR = Linux.EINTR();
+    public static final int ENXIO = Linux.ENXIO();
+    public static final int ENOENT = Linux.ENOENT();
+    public static final int EXDEV = Linux.EXDEV();
+    public static final int ELOOP = Linux.ELOOP();
+    public static final int ENOSYS = Linux.ENOSYS();
+    public static final int EACCES = Linux.EACCES();
+    public static final int EROFS = Linux.EROFS();
+    public static final int EINVAL = Linux.EINVAL();
+    public static final int ENOTTY = Linux.ENOTTY();
+    public static final int EIO = Linux.EIO();
+
+    private static final MethodHandle OPEN =
+            Native.errno("open", Linux.open.makeInvoker(Linux.C_INT).descriptor(), 2);
+    private static final MethodHandle SYSCALL_OPENAT2 = Native.errno(
+            "syscall",
+            Linux.syscall
+                    .makeInvoker(Linux.C_LONG, Linux.C_POINTER, Linux.C_POINTER, Linux.C_LONG)
+                    .descriptor(),
+            1);
+    private static final MethodHandle PREAD = Native.errno("pread", Linux.pread$descriptor());
+    private static final MethodHandle PWRITE = Native.errno("pwrite", Linux.pwrite$descriptor());
+    private static final MethodHandle FDATASYNC = Native.errno("fdatasync", Linux.fdatasync$descriptor());
+    private static final MethodHandle FALLOCATE = Native.errno("fallocate", Linux.fallocate$descriptor());
+    private static final MethodHandle FTRUNCATE = Native.errno("ftruncate", Linux.ftruncate$descriptor());
+    private static final MethodHandle LSEEK = Native.errno("lseek", Linux.lseek$descriptor());
+    private static final MethodHandle FSTAT = Native.errno("fstat", Linux.fstat$descriptor());
+
+    private static final int MODE = 0600;
+    private static final int TYPE_MASK = Linux.S_IFMT();
+
+    private Files() {}
+
+    // ---- data path: no allocation, -errno on failure -------------------------------------------------------------
+
+    /** Bytes read, 0 at the end of the file, or {@code -errno}. */
+    public static long pread(CallState state, int fd, long address, long length, long offset) {
+        try {
+            return state.check((long) PREAD.invokeExact(state.segment, fd, address, length, offset));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Bytes written, or {@code -errno}. */
+    public static long pwrite(CallState state, int fd, long address, long length, long offset) {
+        try {
+            return state.check((long) PWRITE.invokeExact(state.segment, fd, address, length, offset));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Makes what was written stable, with the metadata that reading it back needs. 0 or {@code -errno}. */
+    public static int fdatasync(CallState state, int fd) {
+        try {
+            return state.check((int) FDATASYNC.invokeExact(state.segment, fd));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Makes a range of a file a hole. 0 or {@code -errno}. */
+    public static int punchHole(CallState state, int fd, long offset, long length) {
+        return fallocate(state, fd, Linux.FALLOC_FL_PUNCH_HOLE() | Linux.FALLOC_FL_KEEP_SIZE(), offset, length);
+    }
+
+    /** Makes a range of a file read as zeroes and stay allocated. 0 or {@code -errno}. */
+    public static int zeroRange(CallState state, int fd, long offset, long length) {
+        return fallocate(state, fd, Linux.FALLOC_FL_ZERO_RANGE() | Linux.FALLOC_FL_KEEP_SIZE(), offset, length);
+    }
+
+    private static int fallocate(CallState state, int fd, int mode, long offset, long length) {
+        try {
+            return state.check((int) FALLOCATE.invokeExact(state.segment, fd, mode, offset, length));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Tells a block device that a range is not needed (BLKDISCARD). 0 or {@code -errno}. */
+    public static int discard(CallState state, int fd, MemorySegment range, long offset, long length) {
+        range.setAtIndex(ValueLayout.JAVA_LONG, 0, offset);
+        range.setAtIndex(ValueLayout.JAVA_LONG, 1, length);
+        return Ioctl.call(state, fd, Linux.BLKDISCARD(), range.address());
+    }
+
+    /** Makes a range of a block device read as zeroes (BLKZEROOUT). 0 or {@code -errno}. */
+    public static int zeroOut(CallState state, int fd, MemorySegment range, long offset, long length) {
+        range.setAtIndex(ValueLayout.JAVA_LONG, 0, offset);
+        range.setAtIndex(ValueLayout.JAVA_LONG, 1, length);
+        return Ioctl.call(state, fd, Linux.BLKZEROOUT(), range.address());
+    }
+
+    /** The next offset with data (SEEK_DATA), or {@code -errno}; -ENXIO when there is none. */
+    public static long seekData(CallState state, int fd, long offset) {
+        return seek(state, fd, offset, Linux.SEEK_DATA());
+    }
+
+    /** The next offset of a hole (SEEK_HOLE), which the end of the file is as well, or {@code -errno}. */
+    public static long seekHole(CallState state, int fd, long offset) {
+        return seek(state, fd, offset, Linux.SEEK_HOLE());
+    }
+
+    private static long seek(CallState state, int fd, long offset, int whence) {
+        try {
+            return state.check((long) LSEEK.invokeExact(state.segment, fd, offset, whence));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    // ---- set-up --------------------------------------------------------------------------------------------------
+
+    /** Opens a path; the descriptor is closed on exec. A file that is created belongs to its user alone. */
+    public static int open(String path, int flags) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            long name = arena.allocateFrom(path).address();
+            int all = flags | Linux.O_CLOEXEC();
+            return check("open " + path, state.check((int) OPEN.invokeExact(state.segment, name, all, MODE)));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /**
+     * Opens a relative path below a directory. Neither {@code ..} nor a symbolic link leads out of it (openat2(2),
+     * RESOLVE_BENEATH).
+     *
+     * @throws ErrnoException EXDEV for a path that leads out, ENOSYS on kernels before 5.6
+     */
+    public static int openBeneath(int directory, String path, int flags) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment how = arena.allocate(open_how.layout());
+            open_how.flags(how, Integer.toUnsignedLong(flags | Linux.O_CLOEXEC()));
+            open_how.mode(how, (flags & CREATE) == 0 ? 0 : MODE);
+            open_how.resolve(how, Linux.RESOLVE_BENEATH() | Linux.RESOLVE_NO_MAGICLINKS());
+            long name = arena.allocateFrom(path).address();
+            long number = Linux.SYS_openat2();
+            long result = state.check((long) SYSCALL_OPENAT2.invokeExact(
+                    state.segment, number, (long) directory, name, how.address(), how.byteSize()));
+            return (int) check("open " + path, result);
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** A directory, to open files below it. */
+    public static int openDirectory(String path) throws ErrnoException {
+        return open(path, Linux.O_PATH() | Linux.O_DIRECTORY());
+    }
+
+    /** What kind of thing a descriptor is, and how large. */
+    public record Kind(boolean isBlockDevice, boolean isRegular, long size, int blockSize) {}
+
+    /** Looks at an open file or block device; the block size is that of direct access to a device, else 512. */
+    public static Kind kind(int fd) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment status = arena.allocate(stat.layout());
+            check("fstat", state.check((int) FSTAT.invokeExact(state.segment, fd, status.address())));
+            int type = stat.st_mode(status) & TYPE_MASK;
+            if (type != Linux.S_IFBLK()) {
+                return new Kind(false, type == Linux.S_IFREG(), stat.st_size(status), 512);
+            }
+            MemorySegment answer = arena.allocate(ValueLayout.JAVA_LONG);
+            check("BLKGETSIZE64", Ioctl.call(state, fd, Linux.BLKGETSIZE64(), answer.address()));
+            long size = answer.get(ValueLayout.JAVA_LONG, 0);
+            check("BLKSSZGET", Ioctl.call(state, fd, Linux.BLKSSZGET(), answer.address()));
+            return new Kind(true, false, size, answer.get(ValueLayout.JAVA_INT, 0));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Sets the size of a file; what is added is a hole. */
+    public static void truncate(int fd, long size) throws ErrnoException {
+        try (CallState state = CallState.open()) {
+            check("ftruncate", state.check((int) FTRUNCATE.invokeExact(state.segment, fd, size)));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    public static void close(int fd) {
+        Process.close(fd);
+    }
+}

@@ -12,7 +12,13 @@ import picocli.CommandLine.Option;
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
         description = "Storage as Linux block devices: an NBD server and client.",
-        subcommands = {ServerCommand.class, ClientCommand.class, InfoCommand.class, CommandLine.HelpCommand.class})
+        subcommands = {
+            ServerCommand.class,
+            ClientCommand.class,
+            InfoCommand.class,
+            CopyCommand.class,
+            CommandLine.HelpCommand.class
+        })
 public final class Main {
     private static final int FAILED = 1;
 

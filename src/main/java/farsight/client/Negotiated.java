@@ -34,6 +34,10 @@ public record Negotiated(
         return has(Nbd.NBD_FLAG_READ_ONLY);
     }
 
+    public boolean canFlush() {
+        return has(Nbd.NBD_FLAG_SEND_FLUSH);
+    }
+
     public boolean multiConn() {
         return has(Nbd.NBD_FLAG_CAN_MULTI_CONN);
     }

@@ -232,6 +232,11 @@ public final class Server implements AutoCloseable {
         return ask(loop -> loop.loop().pool().inUse());
     }
 
+    /** How many loops serve. */
+    int loops() {
+        return loops.size();
+    }
+
     /** Requests of all loops that are not answered. */
     int requestsInUse() {
         return ask(ServerLoop::requestsInUse);

@@ -1,0 +1,140 @@
+package farsight.server;
+
+import farsight.backend.Backend;
+import farsight.backend.BackendProvider;
+import farsight.backend.Device;
+import farsight.backend.Settings;
+import farsight.backend.file.FileProvider;
+import farsight.backend.memory.MemoryProvider;
+import farsight.config.ExportConfig;
+import farsight.config.Limits;
+import farsight.config.ListenAddress;
+import farsight.config.ServerConfig;
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+
+/** A server in this process, on a unix socket, with exports of the built-in kinds and of devices that a test made. */
+final class TestServer implements AutoCloseable {
+    private static final long PATIENCE_NANOS = 20_000_000_000L;
+
+    private final Server server;
+    private final Path socket;
+
+    private TestServer(Server server, Path socket) {
+        this.server = server;
+        this.socket = socket;
+    }
+
+    static final class Builder {
+        private final Path directory;
+        private final Map<String, ExportConfig> exports = new HashMap<>();
+        private final Map<String, Device> devices = new HashMap<>();
+        private Limits limits = Limits.DEFAULT;
+        private int loops = 1;
+
+        Builder(Path directory) {
+            this.directory = directory;
+        }
+
+        Builder memory(String name, long size) {
+            exports.put(name, new ExportConfig(name, "memory", new Settings(Map.of("size", size)), false, ""));
+            return this;
+        }
+
+        Builder file(String name, Path path, long size) {
+            Settings settings = new Settings(Map.of("path", path.toString(), "create", true, "size", size));
+            exports.put(name, new ExportConfig(name, "file", settings, false, ""));
+            return this;
+        }
+
+        Builder device(String name, Device device) {
+            devices.put(name, device);
+            exports.put(name, new ExportConfig(name, "test", new Settings(Map.of("name", name)), false, ""));
+            return this;
+        }
+
+        Builder limits(Limits limits) {
+            this.limits = limits;
+            return this;
+        }
+
+        Builder loops(int loops) {
+            this.loops = loops;
+            return this;
+        }
+
+        TestServer start() throws IOException {
+            Path socket = directory.resolve("server.sock");
+            Map<String, BackendProvider> providers = Map.of(
+                    "memory", new MemoryProvider(), "file", new FileProvider(), "test", new DeviceProvider(devices));
+            ServerConfig config = new ServerConfig(
+                    java.util.List.of(new ListenAddress.Unix(socket.toString())), limits, loops, Map.of(), exports);
+            return new TestServer(Server.start(config, providers), socket);
+        }
+    }
+
+    private record DeviceProvider(Map<String, Device> devices) implements BackendProvider {
+        @Override
+        public String name() {
+            return "test";
+        }
+
+        @Override
+        public Backend configure(Settings server) {
+            return export -> devices.get(export.string("name").orElseThrow());
+        }
+    }
+
+    Server server() {
+        return server;
+    }
+
+    String uri(String export) {
+        return "nbd+unix:///" + export + "?socket=" + socket;
+    }
+
+    SocketChannel connect() throws IOException {
+        SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+        channel.connect(UnixDomainSocketAddress.of(socket));
+        return channel;
+    }
+
+    /** Waits until nothing of any client is left: no connection, no request, no buffer but those to receive into. */
+    void awaitNothingInUse() {
+        awaitTrue("connections are left", () -> server.connections() == 0);
+        awaitTrue("requests are left", () -> server.requestsInUse() == 0);
+        awaitTrue("buffers are left", () -> server.buffersInUse() <= server.loops());
+    }
+
+    static void awaitTrue(String otherwise, BooleanSupplier condition) {
+        long deadline = System.nanoTime() + PATIENCE_NANOS;
+        while (!condition.getAsBoolean()) {
+            if (System.nanoTime() > deadline) {
+                throw new AssertionError(otherwise);
+            }
+            Thread.onSpinWait();
+        }
+    }
+
+    /** How many descriptors this process has open. */
+    static long descriptors() {
+        try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
+            return open.count();
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        server.close();
+    }
+}

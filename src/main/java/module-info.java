@@ -1,6 +1,7 @@
 import farsight.backend.BackendProvider;
 import farsight.backend.file.FileProvider;
 import farsight.backend.memory.MemoryProvider;
+import farsight.backend.rbd.RbdProvider;
 
 /**
  * Storage as Linux block devices over NBD. Exports the interface for storage and the embeddable client and server; all
@@ -21,5 +22,6 @@ module farsight {
 
     provides BackendProvider with
             FileProvider,
-            MemoryProvider;
+            MemoryProvider,
+            RbdProvider;
 }

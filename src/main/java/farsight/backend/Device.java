@@ -40,6 +40,14 @@ public sealed interface Device extends AutoCloseable permits BlockDevice, AsyncB
         return null;
     }
 
+    /**
+     * Whether this device will serve nothing any more, although its storage may. The server then closes its connections
+     * and opens the storage anew for the next one.
+     */
+    default boolean lost() {
+        return false;
+    }
+
     /** Called once, after the last request has completed. */
     @Override
     default void close() throws IOException {}

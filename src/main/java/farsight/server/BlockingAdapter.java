@@ -128,6 +128,11 @@ final class BlockingAdapter implements AsyncBlockDevice {
     }
 
     @Override
+    public boolean lost() {
+        return device.lost();
+    }
+
+    @Override
     public MemorySegment memory() {
         return device.memory();
     }

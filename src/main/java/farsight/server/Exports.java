@@ -11,8 +11,10 @@ import java.io.UncheckedIOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 
@@ -35,7 +37,7 @@ final class Exports implements AutoCloseable {
     private final Map<String, Backend> typed;
     private final Map<String, ExportConfig> configured;
     private final Map<String, Entry> open = new HashMap<>();
-    private final Map<Export, String> names = new HashMap<>();
+    private final Map<Export, Entry> entries = new HashMap<>();
     private boolean closed;
 
     /**
@@ -71,7 +73,7 @@ final class Exports implements AutoCloseable {
                         farsight.backend.Errno.ESHUTDOWN, "the server is stopping"));
             }
             entry = open.get(name);
-            if (entry != null) {
+            if (entry != null && !isLost(entry)) {
                 entry.users++;
                 return entry.export;
             }
@@ -83,16 +85,23 @@ final class Exports implements AutoCloseable {
         return entry.export;
     }
 
+    /** A lost device serves out its connections; the next one gets a new device. */
+    private static boolean isLost(Entry entry) {
+        return entry.export.isDone()
+                && !entry.export.isCompletedExceptionally()
+                && entry.export.join().device().lost();
+    }
+
     private void open(String name, Entry entry) {
         try {
             Export export = openDevice(name);
             synchronized (this) {
-                names.put(export, name);
+                entries.put(export, entry);
             }
             entry.export.complete(export);
         } catch (IOException | RuntimeException | Error e) {
             synchronized (this) {
-                open.remove(name);
+                open.remove(name, entry);
             }
             LOG.log(Level.WARNING, "export {0} cannot be opened: {1}", Text.quote(name), e.getMessage());
             entry.export.completeExceptionally(e);
@@ -133,13 +142,12 @@ final class Exports implements AutoCloseable {
     /** One connection fewer uses it. */
     void release(Export export) {
         synchronized (this) {
-            String name = names.get(export);
-            Entry entry = open.get(name);
+            Entry entry = entries.get(export);
             if (--entry.users > 0 || closed || export.memory() != 0) {
                 return;
             }
-            open.remove(name);
-            names.remove(export);
+            entries.remove(export);
+            open.values().remove(entry);
         }
         // Storage may take its time to close, and this may be a loop.
         Thread.ofPlatform().name("close-" + export.name()).start(() -> close(export));
@@ -159,8 +167,11 @@ final class Exports implements AutoCloseable {
         List<Entry> left;
         synchronized (this) {
             closed = true;
-            left = List.copyOf(open.values());
+            Set<Entry> all = new HashSet<>(open.values());
+            all.addAll(entries.values());
+            left = List.copyOf(all);
             open.clear();
+            entries.clear();
         }
         for (Entry entry : left) {
             try {

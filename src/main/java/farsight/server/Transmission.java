@@ -454,7 +454,12 @@ final class Transmission implements Phase, RequestReader.Sink {
     private void answered(IoRequest request) {
         inFlight--;
         bytesInFlight -= request.admitted;
+        boolean lost = request.errno != 0 && export.device().lost();
         loop.giveBack(request);
+        if (lost && !disconnecting) {
+            connection.protocolError("uses an export whose storage is lost to this server");
+            disconnect();
+        }
     }
 
     @Override

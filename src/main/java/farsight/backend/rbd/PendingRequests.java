@@ -1,0 +1,63 @@
+package farsight.backend.rbd;
+
+import farsight.backend.Request;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The requests that librbd has, by a number that it hands back with their completion, and eight bytes of native memory
+ * for each. Any thread; allocates nothing once it has grown to what is needed at the same time.
+ */
+final class PendingRequests implements AutoCloseable {
+    private static final int BLOCK = 1024;
+
+    private final Arena arena = Arena.ofShared();
+    private Request[] requests = new Request[0];
+    private int[] free = new int[0];
+    private int freeCount;
+    private MemorySegment[] cells = new MemorySegment[0];
+
+    synchronized int add(Request request) {
+        if (freeCount == 0) {
+            grow();
+        }
+        int index = free[--freeCount];
+        requests[index] = request;
+        return index;
+    }
+
+    private void grow() {
+        int old = requests.length;
+        requests = java.util.Arrays.copyOf(requests, old + BLOCK);
+        free = new int[old + BLOCK];
+        freeCount = BLOCK;
+        for (int i = 0; i < BLOCK; i++) {
+            free[i] = old + BLOCK - 1 - i;
+        }
+        cells = java.util.Arrays.copyOf(cells, cells.length + 1);
+        cells[cells.length - 1] = arena.allocate(ValueLayout.JAVA_LONG, BLOCK);
+    }
+
+    /** The address of a request's eight bytes. */
+    synchronized long cell(int index) {
+        return cells[index / BLOCK].address() + index % BLOCK * 8L;
+    }
+
+    /** What librbd wrote there. */
+    synchronized long value(int index) {
+        return cells[index / BLOCK].getAtIndex(ValueLayout.JAVA_LONG, index % BLOCK);
+    }
+
+    synchronized Request remove(int index) {
+        Request request = requests[index];
+        requests[index] = null;
+        free[freeCount++] = index;
+        return request;
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

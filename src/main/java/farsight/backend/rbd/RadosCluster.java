@@ -1,0 +1,82 @@
+package farsight.backend.rbd;
+
+import farsight.backend.DeviceException;
+import farsight.bindings.rbd.Rbd;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Map;
+
+/** A connection to a Ceph cluster (rados_t). Any thread; connecting blocks for a bounded time. */
+final class RadosCluster implements AutoCloseable {
+    /** How long a cluster may take to answer at first; librados asks for ever by itself. */
+    private static final String CONNECT_SECONDS = "10";
+
+    private final MemorySegment handle;
+
+    private RadosCluster(MemorySegment handle) {
+        this.handle = handle;
+    }
+
+    /**
+     * Connects.
+     *
+     * @param cluster usually "ceph"
+     * @param user without "client."
+     * @param conf path of a ceph.conf
+     * @param options settings of Ceph that go before those of the file
+     */
+    static RadosCluster connect(String cluster, String user, String conf, Map<String, String> options)
+            throws DeviceException {
+        String what = "cluster '" + cluster + "' by " + conf + " as client." + user;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            RbdError.check(
+                    Rbd.rados_create2(out, arena.allocateFrom(cluster), arena.allocateFrom("client." + user), 0), what);
+            MemorySegment handle = out.get(ValueLayout.ADDRESS, 0);
+            try {
+                RbdError.check(Rbd.rados_conf_read_file(handle, arena.allocateFrom(conf)), what + ": reading " + conf);
+                // A write keeps using the request's memory until it completes, instead of a copy.
+                set(handle, arena, "rbd_disable_zero_copy_writes", "false", what);
+                set(handle, arena, "client_mount_timeout", CONNECT_SECONDS, what);
+                for (Map.Entry<String, String> option : options.entrySet()) {
+                    set(handle, arena, option.getKey(), option.getValue(), what);
+                }
+                RbdError.check(Rbd.rados_connect(handle), what);
+                return new RadosCluster(handle);
+            } catch (DeviceException e) {
+                Rbd.rados_shutdown(handle);
+                throw e;
+            }
+        }
+    }
+
+    private static void set(MemorySegment handle, Arena arena, String key, String value, String what)
+            throws DeviceException {
+        RbdError.check(
+                Rbd.rados_conf_set(handle, arena.allocateFrom(key), arena.allocateFrom(value)),
+                what + ": option " + key + " = \"" + value + "\"");
+    }
+
+    /** A pool, and a namespace within it (rados_ioctx_t); to be given to {@link #closePool}. */
+    MemorySegment openPool(String pool, String namespace) throws DeviceException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            RbdError.check(Rbd.rados_ioctx_create(handle, arena.allocateFrom(pool), out), "pool '" + pool + "'");
+            MemorySegment context = out.get(ValueLayout.ADDRESS, 0);
+            if (!namespace.isEmpty()) {
+                Rbd.rados_ioctx_set_namespace(context, arena.allocateFrom(namespace));
+            }
+            return context;
+        }
+    }
+
+    static void closePool(MemorySegment context) {
+        Rbd.rados_ioctx_destroy(context);
+    }
+
+    @Override
+    public void close() {
+        Rbd.rados_shutdown(handle);
+    }
+}

@@ -1,0 +1,266 @@
+package farsight.backend.rbd;
+
+import farsight.backend.AsyncBlockDevice;
+import farsight.backend.BlockSizes;
+import farsight.backend.DeviceException;
+import farsight.backend.Errno;
+import farsight.backend.ExtentSink;
+import farsight.backend.Feature;
+import farsight.backend.Request;
+import farsight.backend.Settings;
+import farsight.bindings.rbd.Rbd;
+import farsight.config.Sizes;
+import farsight.sys.CallState;
+import farsight.sys.EventFd;
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.Set;
+
+/**
+ * An open image. Requests go to librbd's asynchronous calls with their own memory; a thread of the image waits on the
+ * event descriptor that librbd signals and takes all finished ones at once. Resizes by others are seen.
+ */
+final class RbdDevice implements AsyncBlockDevice {
+    private static final Logger LOG = System.getLogger(RbdDevice.class.getName());
+    private static final int BATCH = 128;
+    private static final int SHORT_READ = Errno.EIO;
+
+    private static final Set<Feature> FEATURES =
+            Collections.unmodifiableSet(EnumSet.of(Feature.FLUSH, Feature.TRIM, Feature.WRITE_ZEROES, Feature.EXTENTS));
+
+    private final ImageSpec spec;
+    private final boolean readOnly;
+    private final MemorySegment pool;
+    private final MemorySegment image;
+    private final long handle;
+    private final EventFd events = EventFd.blocking();
+    private final PendingRequests pending = new PendingRequests();
+    private final Thread poller;
+    private final SizeWatch watch;
+    private volatile long size;
+    private volatile boolean lost;
+    private volatile boolean closing;
+
+    private RbdDevice(ImageSpec spec, boolean readOnly, MemorySegment pool, MemorySegment image) throws IOException {
+        this.spec = spec;
+        this.readOnly = readOnly;
+        this.pool = pool;
+        this.image = image;
+        handle = image.address();
+        size = currentSize();
+        RbdError.check(
+                Rbd.rbd_set_image_notification(image, events.fd(), Rbd.EVENT_TYPE_EVENTFD()),
+                "rbd image " + spec + ": completions by eventfd");
+        watch = new SizeWatch(image, events::signal);
+        poller = Thread.ofPlatform().name("rbd-" + spec).daemon(true).start(this::poll);
+    }
+
+    /** Opens an image. Blocks. */
+    static RbdDevice open(RadosCluster cluster, ImageSpec spec, Settings export) throws IOException {
+        MemorySegment pool = cluster.openPool(spec.pool(), spec.namespace());
+        boolean readOnly = export.flag("read_only") || !spec.snapshot().isEmpty();
+        MemorySegment image = null;
+        try {
+            image = openImage(pool, spec, readOnly);
+            if (export.has("passphrase_file")) {
+                Encryption.load(image, spec, export);
+            }
+            return new RbdDevice(spec, readOnly, pool, image);
+        } catch (IOException | RuntimeException e) {
+            if (image != null) {
+                Rbd.rbd_close(image);
+            }
+            RadosCluster.closePool(pool);
+            throw e;
+        }
+    }
+
+    private static MemorySegment openImage(MemorySegment pool, ImageSpec spec, boolean readOnly)
+            throws DeviceException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            MemorySegment name = arena.allocateFrom(spec.image());
+            MemorySegment snapshot =
+                    spec.snapshot().isEmpty() ? MemorySegment.NULL : arena.allocateFrom(spec.snapshot());
+            int result = readOnly
+                    ? Rbd.rbd_open_read_only(pool, name, out, snapshot)
+                    : Rbd.rbd_open(pool, name, out, snapshot);
+            RbdError.check(result, "rbd image " + spec);
+            return out.get(ValueLayout.ADDRESS, 0);
+        }
+    }
+
+    private long currentSize() throws DeviceException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG);
+            RbdError.check(Rbd.rbd_get_size(image, out), "rbd image " + spec + ": its size");
+            return out.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+
+    // ---- Device --------------------------------------------------------------------------------------------------
+
+    @Override
+    public long size() {
+        return size;
+    }
+
+    @Override
+    public Set<Feature> features() {
+        return FEATURES;
+    }
+
+    @Override
+    public boolean readOnly() {
+        return readOnly;
+    }
+
+    @Override
+    public BlockSizes blockSizes() {
+        return BlockSizes.ANY;
+    }
+
+    @Override
+    public boolean lost() {
+        return lost;
+    }
+
+    @Override
+    public String description() {
+        return "rbd image " + spec + ", " + Sizes.format(size);
+    }
+
+    // ---- requests ------------------------------------------------------------------------------------------------
+
+    @Override
+    public void submit(Request request) {
+        if (request.command() == Request.Command.EXTENTS) {
+            Thread.ofPlatform().name("rbd-extents").daemon(true).start(() -> extents(request));
+            return;
+        }
+        int index = pending.add(request);
+        int result = RbdCalls.createCompletion(index, pending.cell(index));
+        if (result == 0) {
+            long completion = pending.value(index);
+            result = call(request, completion);
+            if (result < 0) {
+                RbdCalls.release(completion);
+            }
+        }
+        if (result < 0) {
+            // A call that fails at once signals nothing.
+            pending.remove(index);
+            fail(request, -result);
+        }
+    }
+
+    private int call(Request request, long completion) {
+        long offset = request.offset();
+        long length = request.length();
+        return switch (request.command()) {
+            case READ -> RbdCalls.read(handle, offset, length, request.address(), completion);
+            case WRITE -> RbdCalls.write(handle, offset, length, request.address(), completion);
+            case FLUSH -> RbdCalls.flush(handle, completion);
+            case TRIM -> RbdCalls.discard(handle, offset, length, completion);
+            case WRITE_ZEROES ->
+                RbdCalls.writeZeroes(handle, offset, length, completion, request.mayTrim() ? 0 : RbdCalls.THICK);
+            case CACHE, EXTENTS -> -Errno.ENOTSUP;
+        };
+    }
+
+    private void poll() {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment completions = arena.allocate(ValueLayout.JAVA_LONG, BATCH);
+            while (!closing) {
+                events.await(state);
+                int count;
+                while ((count = RbdCalls.poll(handle, completions.address(), BATCH)) > 0) {
+                    for (int i = 0; i < count; i++) {
+                        completed(completions.getAtIndex(ValueLayout.JAVA_LONG, i));
+                    }
+                }
+                if (watch.changed()) {
+                    resized();
+                }
+            }
+        }
+    }
+
+    private void completed(long completion) {
+        long result = RbdCalls.returnValue(completion);
+        Request request = pending.remove((int) RbdCalls.argument(completion));
+        RbdCalls.release(completion);
+        if (result < 0) {
+            fail(request, (int) -result);
+        } else if (request.command() == Request.Command.READ && result < request.length()) {
+            fail(request, SHORT_READ); // the image was made smaller below us
+        } else {
+            request.complete();
+        }
+    }
+
+    private void fail(Request request, int errno) {
+        if (errno == Errno.ESHUTDOWN && !lost) {
+            lost = true;
+            LOG.log(
+                    Level.ERROR,
+                    "rbd image {0}: this client is blocklisted; its connections are closed and the image is opened"
+                            + " anew",
+                    spec);
+        }
+        request.fail(errno);
+    }
+
+    private void resized() {
+        try {
+            long now = currentSize();
+            if (now != size) {
+                LOG.log(
+                        Level.INFO,
+                        "rbd image {0}: resized from {1} to {2}",
+                        spec,
+                        Sizes.format(size),
+                        Sizes.format(now));
+                size = now;
+            }
+        } catch (DeviceException e) {
+            LOG.log(Level.WARNING, e.getMessage());
+        }
+    }
+
+    private void extents(Request request) {
+        ExtentSink sink = request.extents();
+        int result = new DiffExtents(request.offset(), request.length(), sink).run(image);
+        if (result < 0) {
+            fail(request, -result);
+        } else {
+            request.complete();
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        watch.close();
+        closing = true;
+        events.signal();
+        try {
+            poller.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        int result = Rbd.rbd_close(image);
+        RadosCluster.closePool(pool);
+        events.close();
+        pending.close();
+        if (!lost) {
+            RbdError.check(result, "rbd image " + spec + ": closing");
+        }
+    }
+}

@@ -48,10 +48,11 @@ final class BackendSection {
                             + Suggestion.backend(name, providers.keySet()));
             return "";
         }
-        int before = section.problemCount();
         Settings settings = section.settings(provider.exportSettings());
         section.rejectUnknown();
-        if (section.problemCount() > before) {
+        boolean complete = provider.exportSettings().stream()
+                .allMatch(setting -> !setting.required() || settings.has(setting.name()));
+        if (!complete) {
             return "";
         }
         try {
@@ -66,9 +67,10 @@ final class BackendSection {
         }
     }
 
-    /** "false" is what a flag is when nothing is said. */
+    /** {@code false} and {@code ""} are what a setting is when nothing is said. */
     private void arrives(String key, Object value, Settings carried) {
-        if (!value.equals(carried.values().get(key)) && !value.equals(false)) {
+        boolean says = !value.equals(false) && !value.equals("");
+        if (says && !value.equals(carried.values().get(key))) {
             section.problem(
                     key,
                     "[backend] " + key + " cannot be part of an export name; set it on the server, in an [exports.NAME]"

@@ -63,11 +63,6 @@ final class Section {
         file.problem(start, message);
     }
 
-    /** Of the whole file, so far. */
-    int problemCount() {
-        return file.problemCount();
-    }
-
     private TomlPosition position(String key) {
         TomlPosition position = table == null ? null : table.inputPositionOf(List.of(key));
         return position == null ? start : position;

@@ -131,10 +131,6 @@ final class TomlFile {
         problems.add(new Problem(name, line, column, message));
     }
 
-    int problemCount() {
-        return problems.size();
-    }
-
     Section root() {
         return root;
     }

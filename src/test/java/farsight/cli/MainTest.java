@@ -6,6 +6,8 @@ import farsight.tools.Commands;
 import farsight.tools.Project;
 import farsight.tools.RunningCommand;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.NetworkInterface;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -206,6 +208,31 @@ class MainTest {
             assertThat(end.stderr()).isEmpty();
         }
         assertThat(socket).doesNotExist();
+    }
+
+    @Test
+    void localhostIsEveryLoopbackAddressThatTheMachineHas() throws IOException {
+        boolean v6 = NetworkInterface.getByInetAddress(InetAddress.ofLiteral("::1")) != null;
+        try (RunningCommand server = serve("--export", "a=memory:1MiB", "--listen", "localhost:0")) {
+            String port = server.awaitStdout(Pattern.compile("serving nbd://127\\.0\\.0\\.1:(\\d+)/a\\n"), LIMIT)
+                    .group(1);
+            if (v6) {
+                server.awaitStdout(Pattern.compile("serving nbd://\\[::1]:" + port + "/a\\n"), LIMIT);
+            }
+            server.terminate();
+            assertThat(server.await(LIMIT).expectSuccess().stdout()).hasLineCount(v6 ? 2 : 1);
+        }
+    }
+
+    @Test
+    void aHostThatNobodyKnowsIsOneLine() {
+        assertThat(farsight("server", "--export", "a=memory:1MiB", "--listen", "nobody.invalid:0")
+                        .run()
+                        .expectExit(FAILED)
+                        .stderr())
+                .isEqualTo(
+                        "farsight: cannot listen on 'nobody.invalid': no such host is known; check the name, or write"
+                                + " an address\n");
     }
 
     @Test

@@ -148,6 +148,7 @@ class ClientConfigTest {
                 "name = 'net'; pool = 'p'; image = 'i' | net:p/i",
                 "name = 'disk'; path = 'x/y' | disk:x/y",
                 "name = 'disk'; path = 'x'; create = false | disk:x",
+                "name = 'disk'; path = 'x'; label = '' | disk:x",
                 "name = 'all' | all:",
                 "export = 'a b' | a b",
                 "export = 'net:p/i' | net:p/i",

@@ -17,11 +17,9 @@ class ExamplesTest {
         return Project.ROOT.resolve("examples").resolve(name);
     }
 
-    /** Those that are installed; for Ceph's, if it is not among them, one with the keys of the files. */
     private static Map<String, BackendProvider> providers() {
         Map<String, BackendProvider> providers = new HashMap<>();
         ServiceLoader.load(BackendProvider.class).forEach(provider -> providers.put(provider.name(), provider));
-        providers.putIfAbsent("rbd", new Providers.Net("rbd"));
         return providers;
     }
 

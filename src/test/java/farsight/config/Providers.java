@@ -46,6 +46,7 @@ final class Providers {
             return List.of(
                     Setting.required("path", Setting.Type.STRING, "the file"),
                     Setting.optional("size", Setting.Type.SIZE, "how large"),
+                    Setting.optional("label", Setting.Type.STRING, "for people"),
                     Setting.optional("create", Setting.Type.BOOLEAN, "make it"),
                     Setting.optional("read_only", Setting.Type.BOOLEAN, "refuse writes"));
         }

@@ -23,8 +23,11 @@ import picocli.CommandLine.Parameters;
 final class InfoCommand implements Callable<Integer> {
     private static final Duration CONNECT_LIMIT = Duration.ofSeconds(10);
 
-    @Parameters(paramLabel = "URI", description = "nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH")
-    private String uri;
+    @Parameters(
+            paramLabel = "URI",
+            converter = Words.Uri.class,
+            description = "nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH")
+    private NbdUri uri;
 
     @Option(names = "--json", description = "Print JSON.")
     private boolean json;
@@ -34,12 +37,11 @@ final class InfoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        NbdUri parsed = NbdUri.parse(uri);
-        try (ClientSocket socket = ClientSocket.connect(parsed, CONNECT_LIMIT)) {
+        try (ClientSocket socket = ClientSocket.connect(uri, CONNECT_LIMIT)) {
             System.out.println(
                     list
                             ? exports(ClientHandshake.list(socket))
-                            : describe(ClientHandshake.inform(socket, parsed.export())));
+                            : describe(ClientHandshake.inform(socket, uri.export())));
         }
         return 0;
     }

@@ -1,10 +1,14 @@
 package farsight.cli;
 
-import farsight.config.ConfigException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.FileSystemException;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** {@code farsight}: exit status 0 when all went well, 1 when something failed, 2 when the words were wrong. */
 @Command(
@@ -21,6 +25,7 @@ import picocli.CommandLine.Option;
         })
 public final class Main {
     private static final int FAILED = 1;
+    private static final int MISUSED = 2;
 
     @Option(
             names = {"-v", "--verbose"},
@@ -34,6 +39,7 @@ public final class Main {
         Main main = new Main();
         int status = new CommandLine(main)
                 .setExecutionExceptionHandler((failure, line, parsed) -> main.failed(failure))
+                .setParameterExceptionHandler((failure, words) -> main.misused(failure))
                 .setExecutionStrategy(parsed -> {
                     Logs.configure(main.verbose);
                     return new CommandLine.RunLast().execute(parsed);
@@ -43,15 +49,45 @@ public final class Main {
     }
 
     private int failed(Exception failure) {
-        String text = failure instanceof IOException || failure instanceof IllegalArgumentException
-                ? failure.getMessage()
-                : "unexpected: " + failure;
-        for (String line : text.split("\n")) {
-            System.err.println(failure instanceof ConfigException ? line : "farsight: " + line);
-        }
+        print(message(failure));
+        trace(failure);
+        return FAILED;
+    }
+
+    private static String message(Exception failure) {
+        String text = failure.getMessage();
+        return switch (failure) {
+            case UncheckedIOException unchecked -> message(unchecked.getCause());
+            // The message is often but the path, and the class says what happened to it.
+            case FileSystemException file
+            when file.getReason() == null ->
+                text + ": " + file.getClass().getSimpleName().replace("Exception", "");
+            case IOException io when text != null -> text;
+            case IllegalArgumentException argument when text != null -> text;
+            default -> "unexpected: " + failure + "; --verbose shows where";
+        };
+    }
+
+    private int misused(ParameterException failure) {
+        CommandLine command = failure.getCommandLine();
+        print(failure.getMessage());
+        List<String> near =
+                failure instanceof UnmatchedArgumentException unmatched ? unmatched.getSuggestions() : List.of();
+        print(
+                near.isEmpty()
+                        ? "see '" + command.getCommandSpec().qualifiedName() + " --help'"
+                        : "did you mean " + String.join(" or ", near) + "?");
+        trace(failure);
+        return MISUSED;
+    }
+
+    private static void print(String text) {
+        text.lines().forEach(line -> System.err.println("farsight: " + line));
+    }
+
+    private void trace(Exception failure) {
         if (verbose) {
             failure.printStackTrace();
         }
-        return FAILED;
     }
 }

@@ -1,24 +1,29 @@
 package farsight.cli;
 
 import farsight.backend.BackendProvider;
-import farsight.backend.Settings;
 import farsight.config.ConfigException;
 import farsight.config.ExportConfig;
 import farsight.config.ExportSpec;
-import farsight.config.Limits;
 import farsight.config.ListenAddress;
 import farsight.config.NbdUri;
 import farsight.config.ServerConfig;
 import farsight.server.Server;
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** {@code farsight server}. */
 @Command(
@@ -31,20 +36,34 @@ import picocli.CommandLine.Parameters;
             "  farsight server --export disk=memory:512MiB --listen unix:/tmp/disk.sock"
         })
 final class ServerCommand implements Callable<Integer> {
+    private static final Logger LOG = System.getLogger(ServerCommand.class.getName());
+
+    @Spec
+    private CommandSpec spec;
+
     @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "The server's TOML file.")
     private Path file;
 
     @Option(
             names = "--export",
             paramLabel = "NAME=SPEC",
-            description = "One more export, such as disk=file:/srv/disk.img or ram=memory:1GiB. May be repeated.")
+            description = "One more export, such as disk=file:/srv/disk.img or ram=memory:1GiB; instead of the file's,"
+                    + " if that has one of this name. May be repeated.")
     private List<String> exports = new ArrayList<>();
 
     @Option(
             names = "--listen",
             paramLabel = "ADDRESS",
+            converter = Words.Address.class,
             description = "HOST:PORT, [IPV6]:PORT or unix:PATH, in place of the file's. May be repeated.")
-    private List<String> addresses = new ArrayList<>();
+    private List<ListenAddress> addresses = new ArrayList<>();
+
+    @Option(
+            names = "--max-errors",
+            paramLabel = "N",
+            description = "How many invalid requests of a client are answered before it is disconnected, in place of"
+                    + " the file's max_errors (default 10).")
+    private Integer maxErrors;
 
     @Override
     public Integer call() throws Exception {
@@ -59,26 +78,44 @@ final class ServerCommand implements Callable<Integer> {
         return 0;
     }
 
-    private ServerConfig configuration(Map<String, BackendProvider> providers) throws Exception {
-        if (file == null && exports.isEmpty()) {
-            throw new ConfigException("nothing to serve: give a configuration file, or --export NAME=SPEC");
+    private ServerConfig configuration(Map<String, BackendProvider> providers) throws IOException {
+        // The words first: when they are wrong, nothing else is looked at.
+        Map<String, ExportConfig> more = moreExports(providers);
+        if (maxErrors != null && maxErrors < 0) {
+            throw new ParameterException(spec.commandLine(), "--max-errors must be 0 or more, not " + maxErrors);
         }
-        ServerConfig base = file == null
-                ? new ServerConfig(
-                        List.of(new ListenAddress.Tcp("localhost", ServerConfig.DEFAULT_PORT)),
-                        Limits.DEFAULT,
-                        0,
-                        Map.<String, Settings>of(),
-                        Map.of())
-                : ServerConfig.load(file, providers);
-        Map<String, ExportConfig> all = new LinkedHashMap<>(base.exports());
+        if (file == null && more.isEmpty()) {
+            throw new ParameterException(
+                    spec.commandLine(), "nothing to serve: give a configuration file, or --export NAME=SPEC");
+        }
+        ServerConfig config = file == null ? ServerConfig.DEFAULT : ServerConfig.load(file, providers);
+        if (!config.pluginPath().isEmpty()) {
+            LOG.log(Level.WARNING, "{0}: plugin_path is reserved: this version loads nothing from it", file);
+        }
+        Map<String, ExportConfig> all = new HashMap<>(config.exports());
+        all.putAll(more);
+        if (all.isEmpty() && config.backends().isEmpty()) {
+            throw new ConfigException(file + ": nothing to serve; add an export ([exports.NAME]) or the section of a"
+                    + " backend: " + String.join(", ", providers.keySet()));
+        }
+        return config.withExports(all)
+                .withListen(addresses.isEmpty() ? config.listen() : addresses)
+                .withLimits(
+                        maxErrors == null ? config.limits() : config.limits().withMaxErrors(maxErrors));
+    }
+
+    private Map<String, ExportConfig> moreExports(Map<String, BackendProvider> providers) {
+        Map<String, ExportConfig> more = new LinkedHashMap<>();
         for (String text : exports) {
-            ExportConfig export = ExportSpec.parse(text, providers);
-            all.put(export.name(), export);
+            try {
+                ExportConfig export = ExportSpec.parseNamed(text, providers);
+                if (more.put(export.name(), export) != null) {
+                    throw new IllegalArgumentException("export '" + export.name() + "' is given twice");
+                }
+            } catch (IllegalArgumentException e) {
+                throw new ParameterException(spec.commandLine(), "--export: " + e.getMessage(), e);
+            }
         }
-        List<ListenAddress> listen = addresses.isEmpty()
-                ? base.listen()
-                : addresses.stream().map(ExportSpec::parseAddress).toList();
-        return new ServerConfig(listen, base.limits(), base.loops(), base.backends(), all);
+        return more;
     }
 }

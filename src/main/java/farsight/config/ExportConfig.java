@@ -6,9 +6,10 @@ import farsight.backend.Settings;
  * An export that the server's configuration names ({@code [exports.NAME]}).
  *
  * @param name what clients ask for: 1 to 4096 bytes of UTF-8, without NUL
- * @param backend which kind of storage; it needs no section of its own for this
- * @param settings values of the backend's export settings
- * @param readOnly whether writes are refused although the storage could take them
- * @param description one line for people; empty for the storage's own
+ * @param backend which kind of storage. It needs no section of its own for this, if it has no required setting in one:
+ *     an empty section is then meant, for the exports that the file names and not for names that clients type
+ * @param settings values of the backend's export settings; with {@code read_only}, if it declares that
+ * @param readOnly whether writes are refused, whatever the storage could take
+ * @param description one line for people; empty for none
  */
 public record ExportConfig(String name, String backend, Settings settings, boolean readOnly, String description) {}

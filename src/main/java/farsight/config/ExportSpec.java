@@ -4,53 +4,55 @@ import farsight.backend.BackendProvider;
 import farsight.backend.Settings;
 import java.util.Map;
 
-/** Exports and addresses as they are written on the command line. */
-public final class ExportSpec {
-    private ExportSpec() {}
+/**
+ * What an export is, in one word that a person can type: {@code backend:rest}, where the backend says what may follow.
+ *
+ * @param backend the name of a provider that exists
+ * @param settings values for that provider's export settings
+ */
+public record ExportSpec(String backend, Settings settings) {
 
     /**
-     * Reads {@code NAME=BACKEND:REST}, for example {@code disk=file:/srv/disk.img}.
+     * Reads {@code BACKEND:REST}, for example {@code file:/srv/disk.img}.
      *
+     * @param providers the kinds of storage that exist, by name
      * @throws IllegalArgumentException with a message for people
      */
-    public static ExportConfig parse(String text, Map<String, BackendProvider> providers) {
-        int equals = text.indexOf('=');
-        int colon = text.indexOf(':', equals + 1);
-        if (equals < 1 || colon < 0) {
-            throw new IllegalArgumentException(
-                    "export '" + text + "' is not NAME=BACKEND:WHAT, such as disk=file:/srv/disk.img");
+    public static ExportSpec parse(String text, Map<String, BackendProvider> providers) {
+        int colon = text.indexOf(':');
+        if (colon < 1) {
+            throw new IllegalArgumentException("'" + text + "' is not BACKEND:WHAT, such as file:/srv/disk.img");
         }
-        String backend = text.substring(equals + 1, colon);
+        String backend = text.substring(0, colon);
         BackendProvider provider = providers.get(backend);
         if (provider == null) {
-            throw new IllegalArgumentException("export '" + text + "': no backend is called '" + backend + "'; "
-                    + Suggestion.of(backend, providers.keySet())
-                            .map(word -> "did you mean '" + word + "'?")
-                            .orElse("there are " + String.join(", ", providers.keySet())));
+            throw new IllegalArgumentException("no backend is called '" + backend + "'; "
+                    + Suggestion.backend(backend, providers.keySet()).replace('"', '\''));
         }
-        Settings settings = provider.parse(text.substring(colon + 1));
-        return new ExportConfig(text.substring(0, equals), backend, settings, false, "");
+        return new ExportSpec(backend, provider.parse(text.substring(colon + 1)));
     }
 
     /**
-     * Reads {@code HOST:PORT}, {@code [IPV6]:PORT} or {@code unix:PATH}.
+     * Reads {@code NAME=BACKEND:REST}, for example {@code disk=file:/srv/disk.img}; the name ends at the first equals
+     * sign.
      *
      * @throws IllegalArgumentException with a message for people
      */
-    public static ListenAddress parseAddress(String text) {
-        if (text.startsWith("unix:") && text.length() > 5) {
-            return new ListenAddress.Unix(text.substring(5));
+    public static ExportConfig parseNamed(String text, Map<String, BackendProvider> providers) {
+        int equals = text.indexOf('=');
+        if (equals < 1) {
+            throw new IllegalArgumentException(
+                    "export '" + text + "' is not NAME=BACKEND:WHAT, such as disk=file:/srv/disk.img");
         }
-        int colon = text.lastIndexOf(':');
-        String host = colon < 1 ? "" : text.substring(0, colon);
-        boolean bracketed = host.startsWith("[") && host.endsWith("]");
-        if (host.isEmpty() || !text.substring(colon + 1).matches("\\d{1,5}") || host.contains(":") && !bracketed) {
-            throw new IllegalArgumentException("address '" + text + "' is not HOST:PORT, [IPV6]:PORT or unix:PATH");
+        String name = text.substring(0, equals);
+        try {
+            ExportName.problem(name).ifPresent(problem -> {
+                throw new IllegalArgumentException("the name " + problem);
+            });
+            ExportSpec spec = parse(text.substring(equals + 1), providers);
+            return new ExportConfig(name, spec.backend(), spec.settings(), false, "");
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException("export '" + Values.shorten(name) + "': " + e.getMessage(), e);
         }
-        int port = Integer.parseInt(text.substring(colon + 1));
-        if (port > 65535) {
-            throw new IllegalArgumentException("address '" + text + "': a port is at most 65535");
-        }
-        return new ListenAddress.Tcp(bracketed ? host.substring(1, host.length() - 1) : host, port);
     }
 }

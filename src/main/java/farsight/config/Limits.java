@@ -22,4 +22,25 @@ public record Limits(
         Duration handshakeTimeout,
         long poolBytes) {
     public static final Limits DEFAULT = new Limits(256, 256, 64L << 20, 10, 64, Duration.ofSeconds(10), 512L << 20);
+
+    public Limits {
+        atLeast(1, maxConnections, "maxConnections");
+        atLeast(1, maxRequests, "maxRequests");
+        atLeast(1, maxBytes, "maxBytes");
+        atLeast(0, maxErrors, "maxErrors");
+        atLeast(1, maxOptions, "maxOptions");
+        atLeast(1, handshakeTimeout.toMillis(), "handshakeTimeout in ms");
+        atLeast(1, poolBytes, "poolBytes");
+    }
+
+    private static void atLeast(long least, long value, String name) {
+        if (value < least) {
+            throw new IllegalArgumentException(name + " is " + value + "; it must be at least " + least);
+        }
+    }
+
+    /** The same but for the number of invalid requests. */
+    public Limits withMaxErrors(int errors) {
+        return new Limits(maxConnections, maxRequests, maxBytes, errors, maxOptions, handshakeTimeout, poolBytes);
+    }
 }

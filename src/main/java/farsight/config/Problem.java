@@ -1,14 +1,23 @@
 package farsight.config;
 
+import java.util.regex.Pattern;
+
 /**
  * One mistake in a configuration file.
  *
  * @param file as it was given
  * @param line from 1
  * @param column from 1
- * @param message what is wrong and how it would be right, one line
+ * @param message what is wrong, why, and how it would be right; one line, whatever the file has in it
  */
 public record Problem(String file, int line, int column, String message) {
+    /** What could break the line or confuse a terminal: control and formatting characters, line separators. */
+    private static final Pattern UNPRINTABLE = Pattern.compile("[\\p{Cc}\\p{Cf}\\u2028\\u2029]");
+
+    public Problem {
+        message = UNPRINTABLE.matcher(message).replaceAll("?");
+    }
+
     @Override
     public String toString() {
         return file + ":" + line + ":" + column + ": " + message;

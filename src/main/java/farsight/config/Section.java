@@ -3,13 +3,14 @@ package farsight.config;
 import farsight.backend.Setting;
 import farsight.backend.Settings;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
-import org.tomlj.TomlArray;
+import java.util.stream.Collectors;
 import org.tomlj.TomlPosition;
 import org.tomlj.TomlTable;
 
@@ -18,54 +19,48 @@ import org.tomlj.TomlTable;
  * wrong and then gives the default, so that reading goes on and finds the next mistake.
  */
 final class Section {
-    private final String file;
+    private final TomlFile file;
     private final String name;
     private final TomlTable table;
     private final TomlPosition start;
-    private final List<Problem> problems;
-    private final List<String> known = new ArrayList<>();
+    private final Set<String> known = new LinkedHashSet<>();
+    private boolean complete;
+    private String unknownSectionIs = "";
 
     /**
      * @param name as written between the brackets; empty for the file itself
      * @param table null when the file has no such section: it is then empty
      */
-    Section(String file, String name, TomlTable table, TomlPosition start, List<Problem> problems) {
+    Section(TomlFile file, String name, TomlTable table, TomlPosition start) {
         this.file = file;
         this.name = name;
         this.table = table;
         this.start = start;
-        this.problems = problems;
     }
 
     boolean isPresent() {
         return table != null;
     }
 
-    String name() {
-        return name;
+    private boolean isRoot() {
+        return name.isEmpty();
+    }
+
+    /** As a person writes it, with the brackets. */
+    String title() {
+        return "[" + name + "]";
     }
 
     // ---- problems ------------------------------------------------------------------------------------------------
 
-    void problem(TomlPosition position, String message) {
-        int line = position == null ? 1 : position.line();
-        int column = position == null ? 1 : position.column();
-        problems.add(new Problem(file, line, column, message));
-    }
-
     /** At a key. */
     void problem(String key, String message) {
-        problem(position(key), message);
+        file.problem(position(key), message);
     }
 
     /** At the section's head. */
     void problem(String message) {
-        problem(start, message);
-    }
-
-    /** Of the whole file, so far. */
-    int problemCount() {
-        return problems.size();
+        file.problem(start, message);
     }
 
     private TomlPosition position(String key) {
@@ -74,50 +69,111 @@ final class Section {
     }
 
     private String label(String key) {
-        return name.isEmpty() ? "'" + key + "'" : "[" + name + "] " + key;
+        return isRoot() ? "'" + quoted(key) + "'" : title() + " " + quoted(key);
     }
 
-    /** Reports every key that no getter has asked for. */
+    /** A key as TOML wants it written. */
+    private static String quoted(String key) {
+        String shown = Values.shorten(key);
+        return shown.matches("[A-Za-z0-9_-]+") ? shown : "\"" + shown + "\"";
+    }
+
+    // ---- unknown keys --------------------------------------------------------------------------------------------
+
+    /** All keys were asked for: what is left is unknown, and is reported when the file is finished. */
     void rejectUnknown() {
-        if (table == null) {
+        complete = true;
+    }
+
+    /** @param what more about a section that is unknown, such as "which is ..." */
+    void rejectUnknown(String what) {
+        unknownSectionIs = ", " + what;
+        rejectUnknown();
+    }
+
+    boolean knows(String key) {
+        return known.contains(key);
+    }
+
+    void reportUnknown() {
+        if (table == null || !complete) {
             return;
         }
         for (String key : table.keySet()) {
-            if (!known.contains(key)) {
-                String hint = Suggestion.of(key, known)
-                        .map(word -> "did you mean '" + word + "'?")
-                        .orElse(known.isEmpty() ? "this section has no keys" : "known are " + String.join(", ", known));
-                problem(key, "unknown key " + label(key) + "; " + hint);
+            if (!knows(key)) {
+                problem(key, isSection(key) ? unknownSection(key) : unknownKey(key));
             }
         }
     }
 
-    // ---- values --------------------------------------------------------------------------------------------------
-
-    boolean has(String key) {
-        known(key);
-        return value(key) != null;
+    private boolean isSection(String key) {
+        return value(key) instanceof TomlTable;
     }
 
-    private void known(String key) {
-        if (!known.contains(key)) {
-            known.add(key);
+    private String unknownSection(String key) {
+        String near = Suggestion.of(key, known)
+                .map(word -> "did you mean " + (isRoot() ? "[" + word + "]" : "'" + word + "'") + "?")
+                .orElseGet(this::everythingKnown);
+        return "unknown section [" + path(key) + "]" + unknownSectionIs + "; " + near;
+    }
+
+    private String unknownKey(String key) {
+        String where = isRoot() ? "before the first section" : "in " + title();
+        String hint = isRoot()
+                ? elsewhere(key)
+                : Suggestion.of(key, known)
+                        .map(word -> "did you mean '" + word + "'?")
+                        .orElseGet(() -> elsewhere(key));
+        return "unknown key '" + Values.shorten(key) + "' " + where + "; " + hint;
+    }
+
+    private String elsewhere(String key) {
+        return file.sectionWith(key)
+                .map(section -> "it belongs in " + section.title())
+                .orElseGet(this::everythingKnown);
+    }
+
+    private String everythingKnown() {
+        if (known.isEmpty()) {
+            return "this section has no keys";
         }
+        return "known are "
+                + known.stream().map(word -> isRoot() ? "[" + word + "]" : word).collect(Collectors.joining(", "));
+    }
+
+    // ---- values --------------------------------------------------------------------------------------------------
+
+    /** Whether there is such a key, be it with a wrong value. */
+    boolean has(String key) {
+        known.add(key);
+        return value(key) != null || file.isBrokenKey(start, key);
     }
 
     private Object value(String key) {
         return table == null ? null : table.get(List.of(key));
     }
 
+    private String path(String key) {
+        return isRoot() ? quoted(key) : name + "." + quoted(key);
+    }
+
     Section table(String key) {
-        known(key);
+        known.add(key);
         Object value = value(key);
-        String path = name.isEmpty() ? key : name + "." + key;
         if (value != null && !(value instanceof TomlTable)) {
-            problem(key, label(key) + " must be a section: write [" + path + "] on a line of its own");
+            problem(key, label(key) + " must be a section: write [" + path(key) + "] on a line of its own");
             value = null;
         }
-        return new Section(file, path, (TomlTable) value, position(key), problems);
+        return file.section(path(key), (TomlTable) value, position(key));
+    }
+
+    /** A section that must be there. */
+    Section requiredTable(String key) {
+        Section section = table(key);
+        if (!section.isPresent() && !has(key) && !file.isBrokenHeader(key)) {
+            problem("the section [" + key + "] is missing");
+        }
+        return section;
     }
 
     /** The names of the tables and keys within. */
@@ -134,39 +190,44 @@ final class Section {
     }
 
     long integer(String key, long least, long most, long otherwise) {
-        return inRange(key, typed(key, Setting.Type.INTEGER), least, most, otherwise, String::valueOf);
+        return typed(key, Setting.Type.INTEGER)
+                .map(Long.class::cast)
+                .filter(number -> inRange(key, number, least, most, String::valueOf))
+                .orElse(otherwise);
     }
 
     long size(String key, long least, long most, long otherwise) {
-        return inRange(key, typed(key, Setting.Type.SIZE), least, most, otherwise, Sizes::format);
+        return typed(key, Setting.Type.SIZE)
+                .map(Long.class::cast)
+                .filter(bytes -> inRange(key, bytes, least, most, Sizes::format))
+                .orElse(otherwise);
     }
 
-    private long inRange(
-            String key, Optional<Object> value, long least, long most, long otherwise, Function<Long, String> format) {
-        if (value.isEmpty()) {
-            return otherwise;
-        }
-        long number = (Long) value.get();
-        if (number < least || number > most) {
-            problem(
-                    key,
-                    label(key) + " is " + format.apply(number) + "; it must be from " + format.apply(least) + " to "
-                            + format.apply(most));
-            return otherwise;
-        }
-        return number;
+    Duration duration(String key, Duration least, Duration most, Duration otherwise) {
+        return typed(key, Setting.Type.DURATION)
+                .map(Duration.class::cast)
+                .filter(time -> inRange(key, time, least, most, Sizes::formatTime))
+                .orElse(otherwise);
     }
 
-    Duration duration(String key, Duration otherwise) {
-        return typed(key, Setting.Type.DURATION).map(Duration.class::cast).orElse(otherwise);
+    private <T extends Comparable<T>> boolean inRange(
+            String key, T value, T least, T most, Function<T, String> format) {
+        if (value.compareTo(least) >= 0 && value.compareTo(most) <= 0) {
+            return true;
+        }
+        problem(
+                key,
+                label(key) + " is " + format.apply(value) + "; it must be from " + format.apply(least) + " to "
+                        + format.apply(most));
+        return false;
     }
 
     /** A string, or an array of them. */
     List<String> strings(String key, List<String> otherwise) {
-        known(key);
-        Object value = value(key);
-        if (value instanceof String one) {
-            return List.of(one);
+        if (value(key) instanceof String) {
+            return typed(key, Setting.Type.STRING)
+                    .map(one -> List.of((String) one))
+                    .orElse(otherwise);
         }
         return typed(key, Setting.Type.STRINGS).map(Section::asStrings).orElse(otherwise);
     }
@@ -177,16 +238,16 @@ final class Section {
     }
 
     /** What the file says, as the Java type of {@link Settings}; empty when it says nothing, or something wrong. */
-    Optional<Object> typed(String key, Setting.Type type) {
-        known(key);
+    private Optional<Object> typed(String key, Setting.Type type) {
+        known.add(key);
         Object value = value(key);
         if (value == null) {
             return Optional.empty();
         }
         try {
-            Object converted = convert(value, type);
+            Object converted = Values.convert(value, type);
             if (converted == null) {
-                problem(key, label(key) + " must be " + type.description() + ", not " + describe(value));
+                problem(key, label(key) + " must be " + type.description() + ", not " + Values.mismatch(value, type));
             }
             return Optional.ofNullable(converted);
         } catch (IllegalArgumentException e) {
@@ -195,72 +256,13 @@ final class Section {
         }
     }
 
-    private static Object convert(Object value, Setting.Type type) {
-        return switch (type) {
-            case STRING -> value instanceof String ? value : null;
-            case BOOLEAN -> value instanceof Boolean ? value : null;
-            case INTEGER -> value instanceof Long ? value : null;
-            case SIZE -> value instanceof String text ? (Object) Sizes.parse(text) : positive(value);
-            case DURATION -> duration(value);
-            case STRINGS -> value instanceof TomlArray array ? stringList(array) : null;
-            case TABLE -> value instanceof TomlTable table ? stringMap(table) : null;
-        };
-    }
-
-    private static Object positive(Object value) {
-        if (value instanceof Long number && number < 0) {
-            throw new IllegalArgumentException(number + " is negative");
-        }
-        return value instanceof Long ? value : null;
-    }
-
-    private static Object duration(Object value) {
-        return switch (value) {
-            case String text -> Sizes.parseTime(text);
-            case Long seconds -> Duration.ofSeconds((Long) positive(seconds));
-            default -> null;
-        };
-    }
-
-    private static List<String> stringList(TomlArray array) {
-        List<String> list = new ArrayList<>();
-        for (Object element : array.toList()) {
-            if (!(element instanceof String text)) {
-                return null;
-            }
-            list.add(text);
-        }
-        return List.copyOf(list);
-    }
-
-    private static Map<String, String> stringMap(TomlTable table) {
-        Map<String, String> map = new HashMap<>();
-        for (String key : table.keySet()) {
-            if (!(table.get(List.of(key)) instanceof String text)) {
-                return null;
-            }
-            map.put(key, text);
-        }
-        return Map.copyOf(map);
-    }
-
-    private static String describe(Object value) {
-        return switch (value) {
-            case String text -> "the string \"" + text + "\"";
-            case TomlTable ignored -> "a table";
-            case TomlArray ignored -> "an array";
-            default -> value.toString();
-        };
-    }
-
     /** The declared settings of a backend that the file gives; required ones that it does not are problems. */
     Settings settings(List<Setting> declared) {
         Map<String, Object> values = new HashMap<>();
         for (Setting setting : declared) {
-            Optional<Object> value = typed(setting.name(), setting.type());
-            value.ifPresent(present -> values.put(setting.name(), present));
-            if (setting.required() && value(setting.name()) == null) {
-                problem("[" + name + "] needs " + setting.name() + " = ...: " + setting.description());
+            typed(setting.name(), setting.type()).ifPresent(present -> values.put(setting.name(), present));
+            if (setting.required() && !has(setting.name())) {
+                problem(title() + " needs " + setting.name() + " = ...: " + setting.description());
             }
         }
         return new Settings(values);

@@ -4,10 +4,7 @@ import farsight.backend.BackendProvider;
 import farsight.backend.Setting;
 import farsight.backend.Settings;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,22 +17,49 @@ import java.util.Map;
  * @param loops threads that serve connections; 0 for one per processor
  * @param backends the sections of backends: exports of these may be named by clients
  * @param exports by name
+ * @param pluginPath directories and jars with further backends; reserved, nothing is loaded from them yet
  */
 public record ServerConfig(
         List<ListenAddress> listen,
         Limits limits,
         int loops,
         Map<String, Settings> backends,
-        Map<String, ExportConfig> exports) {
-    /** The default for {@code port}. */
+        Map<String, ExportConfig> exports,
+        List<Path> pluginPath) {
+    /** The default for {@code port}: what IANA has assigned to NBD. */
     public static final int DEFAULT_PORT = 10809;
 
-    private static final int MOST_LOOPS = 256;
+    /** What a file without a line in it means: the loopback addresses, and nothing to serve there yet. */
+    public static final ServerConfig DEFAULT = new ServerConfig(
+            List.of(new ListenAddress.Tcp("localhost", DEFAULT_PORT)), Limits.DEFAULT, 0, Map.of(), Map.of());
 
     public ServerConfig {
         listen = List.copyOf(listen);
         backends = Map.copyOf(backends);
         exports = Map.copyOf(exports);
+        pluginPath = List.copyOf(pluginPath);
+    }
+
+    /** Without a plugin path. */
+    public ServerConfig(
+            List<ListenAddress> listen,
+            Limits limits,
+            int loops,
+            Map<String, Settings> backends,
+            Map<String, ExportConfig> exports) {
+        this(listen, limits, loops, backends, exports, List.of());
+    }
+
+    public ServerConfig withListen(List<ListenAddress> addresses) {
+        return new ServerConfig(addresses, limits, loops, backends, exports, pluginPath);
+    }
+
+    public ServerConfig withLimits(Limits others) {
+        return new ServerConfig(listen, others, loops, backends, exports, pluginPath);
+    }
+
+    public ServerConfig withExports(Map<String, ExportConfig> others) {
+        return new ServerConfig(listen, limits, loops, backends, others, pluginPath);
     }
 
     /**
@@ -54,11 +78,12 @@ public record ServerConfig(
 
     private static ServerConfig read(TomlFile file, Map<String, BackendProvider> providers) throws ConfigException {
         Section root = file.root();
-        Section server = root.table("server");
-        List<ListenAddress> listen = listen(server);
-        Limits limits = limits(server);
-        int loops = (int) server.integer("loops", 0, MOST_LOOPS, 0);
-        server.rejectUnknown();
+        ServerSection server = new ServerSection(root.table("server"));
+        List<ListenAddress> listen = server.listen();
+        Limits limits = server.limits();
+        int loops = server.loops();
+        List<Path> pluginPath = server.pluginPath();
+        server.finish();
 
         Section exportTables = root.table("exports");
         Map<String, Settings> backends = new LinkedHashMap<>();
@@ -71,83 +96,64 @@ public record ServerConfig(
         });
         Map<String, ExportConfig> exports = new LinkedHashMap<>();
         for (String name : exportTables.keys()) {
-            ExportConfig export = export(name, exportTables.table(name), providers);
+            ExportConfig export = export(name, exportTables.table(name), providers, backends);
             if (export != null) {
                 exports.put(name, export);
             }
         }
-        root.rejectUnknown();
+        root.rejectUnknown("which is no backend that is installed");
         file.finish();
-        return new ServerConfig(listen, limits, loops, backends, exports);
+        return new ServerConfig(listen, limits, loops, backends, exports, pluginPath);
     }
 
-    private static List<ListenAddress> listen(Section server) {
-        boolean unixOnly = server.has("unix") && !server.has("address") && !server.has("port");
-        List<String> addresses = server.strings("address", List.of("localhost"));
-        int port = (int) server.integer("port", 0, 65535, DEFAULT_PORT);
-        List<ListenAddress> listen = new ArrayList<>();
-        if (!unixOnly) {
-            if (addresses.isEmpty()) {
-                server.problem("address", "[server] address is empty; write \"::\" for every address of this machine");
-            }
-            addresses.forEach(host -> listen.add(new ListenAddress.Tcp(host, port)));
-        }
-        for (String path : server.strings("unix", List.of())) {
-            if (path.isEmpty() || path.getBytes(StandardCharsets.UTF_8).length > 107) {
-                server.problem("unix", "[server] unix must be a path of 1 to 107 bytes");
-            }
-            listen.add(new ListenAddress.Unix(path));
-        }
-        return listen;
-    }
-
-    private static Limits limits(Section server) {
-        Limits defaults = Limits.DEFAULT;
-        int connections = (int) server.integer("max_connections", 1, 1 << 20, defaults.maxConnections());
-        int requests = (int) server.integer("max_requests", 1, 1 << 16, defaults.maxRequests());
-        long bytes = server.size("max_bytes", 1 << 20, 1L << 40, defaults.maxBytes());
-        int errors = (int) server.integer("max_errors", 0, Integer.MAX_VALUE, defaults.maxErrors());
-        int options = (int) server.integer("max_options", 1, 1 << 16, defaults.maxOptions());
-        Duration handshake = server.duration("handshake_timeout", defaults.handshakeTimeout());
-        if (handshake.isZero()) {
-            server.problem("handshake_timeout", "[server] handshake_timeout must be more than 0; 10 is usual");
-        }
-        long pool = server.size("pool", 16 << 20, 1L << 42, defaults.poolBytes());
-        return new Limits(connections, requests, bytes, errors, options, handshake, pool);
-    }
-
-    private static ExportConfig export(String name, Section table, Map<String, BackendProvider> providers) {
+    private static ExportConfig export(
+            String name, Section table, Map<String, BackendProvider> providers, Map<String, Settings> backends) {
         if (!table.isPresent()) {
             return null;
         }
-        byte[] encoded = name.getBytes(StandardCharsets.UTF_8);
-        if (encoded.length == 0 || encoded.length > 4096 || name.indexOf('\0') >= 0) {
-            table.problem("an export's name must have 1 to 4096 bytes and no NUL");
+        ExportName.problem(name).ifPresent(problem -> table.problem("the name of this export " + problem));
+        if (name.isEmpty()) {
+            table.problem("an export needs a name, such as [exports.disk]");
         }
         String backend = table.string("backend", null);
         String description = table.string("description", "");
+        // The protocol has one rule for all its strings.
+        ExportName.problem(description)
+                .ifPresent(problem -> table.problem("description", table.title() + " description " + problem));
         boolean readOnly = table.flag("read_only", false);
         if (backend == null) {
             if (!table.has("backend")) {
-                table.problem("[" + table.name() + "] needs backend = \"...\": one of " + names(providers));
+                String all =
+                        String.join(", ", providers.keySet().stream().sorted().toList());
+                table.problem(table.title() + " needs backend = \"...\": one of " + all);
             }
             return null;
         }
         BackendProvider provider = providers.get(backend);
         if (provider == null) {
-            String hint = Suggestion.of(backend, providers.keySet())
-                    .map(word -> "did you mean \"" + word + "\"?")
-                    .orElse("there are " + names(providers));
-            table.problem("backend", "no backend is called \"" + backend + "\"; " + hint);
+            table.problem(
+                    "backend",
+                    "no backend is called \"" + Values.shorten(backend) + "\"; "
+                            + Suggestion.backend(backend, providers.keySet()));
             return null;
         }
         Settings settings = table.settings(provider.exportSettings());
         table.rejectUnknown();
-        boolean passedOn = Setting.named(provider.exportSettings(), "read_only").isPresent();
-        return new ExportConfig(name, backend, settings, readOnly && !passedOn, description);
+        if (!backends.containsKey(backend)) {
+            needsNoSection(table, provider);
+        }
+        return new ExportConfig(name, backend, settings, readOnly, description);
     }
 
-    private static String names(Map<String, BackendProvider> providers) {
-        return String.join(", ", providers.keySet().stream().sorted().toList());
+    /** An empty section is implied for exports that the file names; it must be one that would do. */
+    private static void needsNoSection(Section table, BackendProvider provider) {
+        for (Setting setting : provider.serverSettings()) {
+            if (setting.required()) {
+                table.problem(
+                        "backend",
+                        table.title() + " needs the section [" + provider.name() + "] with " + setting.name()
+                                + " = ...: " + setting.description());
+            }
+        }
     }
 }

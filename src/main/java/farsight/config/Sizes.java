@@ -7,29 +7,44 @@ import java.util.regex.Pattern;
 
 /** Sizes and times as people write them. */
 public final class Sizes {
-    private static final Pattern SIZE = Pattern.compile("(\\d+)\\s*([kmgtpe]?)(?:i?b)?", Pattern.CASE_INSENSITIVE);
+    private static final Pattern SIZE = Pattern.compile("(\\d+)\\s*([kmgtpe]?)(i?)(b?)", Pattern.CASE_INSENSITIVE);
     private static final Pattern TIME = Pattern.compile("(\\d+)\\s*(ms|s|m|h)?", Pattern.CASE_INSENSITIVE);
-    private static final String UNITS = "kmgtpe";
+    private static final String UNITS = "KMGTPE";
 
     private Sizes() {}
 
     /**
-     * Bytes of {@code 4096}, {@code 64k}, {@code 512MiB}; units are powers of 1024.
+     * Bytes of {@code 4096}, {@code 64k}, {@code 512MiB}; units are powers of 1024. {@code 512MB} is refused: half of
+     * the world means powers of 1000 by it.
      *
      * @throws IllegalArgumentException with a message for people
      */
     public static long parse(String text) {
         Matcher matcher = SIZE.matcher(text.strip());
         if (!matcher.matches()) {
-            throw new IllegalArgumentException("'" + text + "' is not a size such as 4096 or 512MiB");
+            throw notASize(text);
         }
-        String unit = matcher.group(2).toLowerCase(Locale.ROOT);
-        int shift = unit.isEmpty() ? 0 : 10 * (UNITS.indexOf(unit) + 1);
+        String unit = matcher.group(2).toUpperCase(Locale.ROOT);
+        boolean binary = !matcher.group(3).isEmpty();
+        boolean bytes = !matcher.group(4).isEmpty();
+        if (unit.isEmpty() ? binary : binary && !bytes) {
+            throw notASize(text);
+        }
+        if (!unit.isEmpty() && bytes && !binary) {
+            throw new IllegalArgumentException("'" + text + "' could be a power of 1000 or of 1024; write "
+                    + matcher.group(1) + unit + "iB for 1024");
+        }
         try {
-            return Math.multiplyExact(Long.parseLong(matcher.group(1)), 1L << shift);
+            long factor = unit.isEmpty() ? 1 : 1L << 10 * (UNITS.indexOf(unit) + 1);
+            return Math.multiplyExact(Long.parseLong(matcher.group(1)), factor);
         } catch (ArithmeticException | NumberFormatException e) {
             throw new IllegalArgumentException("'" + text + "' is more than 2^63-1 bytes", e);
         }
+    }
+
+    private static IllegalArgumentException notASize(String text) {
+        return new IllegalArgumentException(
+                "'" + Values.shorten(text) + "' is not a size such as 4096, 64K or 512MiB, in whole numbers");
     }
 
     /** The shortest exact text of a size: {@code 512MiB}, {@code 1000}. */
@@ -40,9 +55,7 @@ public final class Sizes {
             value /= 1024;
             unit++;
         }
-        return unit == 0
-                ? Long.toString(value)
-                : value + UNITS.substring(unit - 1, unit).toUpperCase(Locale.ROOT) + "iB";
+        return unit == 0 ? Long.toString(value) : value + UNITS.substring(unit - 1, unit) + "iB";
     }
 
     /**
@@ -53,19 +66,32 @@ public final class Sizes {
     public static Duration parseTime(String text) {
         Matcher matcher = TIME.matcher(text.strip());
         if (!matcher.matches()) {
-            throw new IllegalArgumentException("'" + text + "' is not a time such as 30, 500ms or 5m");
+            throw new IllegalArgumentException(
+                    "'" + Values.shorten(text) + "' is not a time such as 30, 500ms, 5m or 1h, in whole numbers");
         }
         try {
             long value = Long.parseLong(matcher.group(1));
             String unit = matcher.group(2) == null ? "s" : matcher.group(2).toLowerCase(Locale.ROOT);
             return switch (unit) {
                 case "ms" -> Duration.ofMillis(value);
-                case "m" -> Duration.ofSeconds(Math.multiplyExact(value, 60L));
-                case "h" -> Duration.ofSeconds(Math.multiplyExact(value, 3600L));
+                case "m" -> Duration.ofMinutes(value);
+                case "h" -> Duration.ofHours(value);
                 default -> Duration.ofSeconds(value);
             };
         } catch (ArithmeticException | NumberFormatException e) {
-            throw new IllegalArgumentException("'" + text + "' is too long a time", e);
+            throw new IllegalArgumentException("'" + Values.shorten(text) + "' is too long a time", e);
         }
+    }
+
+    /** The shortest exact text of a time, down to milliseconds: {@code 5m}, {@code 90s}, {@code 500ms}. */
+    public static String formatTime(Duration time) {
+        if (time.getNano() != 0) {
+            return time.toMillis() + "ms";
+        }
+        long seconds = time.toSeconds();
+        if (seconds == 0 || seconds % 60 != 0) {
+            return seconds + "s";
+        }
+        return seconds % 3600 != 0 ? seconds / 60 + "m" : seconds / 3600 + "h";
     }
 }

@@ -17,6 +17,8 @@ import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.net.InetAddress;
+import java.net.NetworkInterface;
+import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -107,12 +109,28 @@ public final class Server implements AutoCloseable {
             case ListenAddress.Unix(String path) -> List.of(new SocketAddress.Unix(path));
             case ListenAddress.Tcp(String host, int port) -> {
                 List<SocketAddress> all = new ArrayList<>();
-                for (InetAddress ip : InetAddress.getAllByName(host)) {
+                for (InetAddress ip : addresses(host)) {
                     all.add(new SocketAddress.Tcp(ip, port));
                 }
                 yield all;
             }
         };
+    }
+
+    private static List<InetAddress> addresses(String host) throws IOException {
+        if (host.equalsIgnoreCase("localhost")) {
+            // The loopback addresses (RFC 6761), both of them wherever IPv6 is on, whatever /etc/hosts makes of the
+            // name.
+            InetAddress v6 = InetAddress.ofLiteral("::1");
+            InetAddress v4 = InetAddress.ofLiteral("127.0.0.1");
+            return NetworkInterface.getByInetAddress(v6) == null ? List.of(v4) : List.of(v4, v6);
+        }
+        try {
+            return List.of(InetAddress.getAllByName(host));
+        } catch (UnknownHostException e) {
+            throw new IOException(
+                    "cannot listen on '" + host + "': no such host is known; check the name, or write an address", e);
+        }
     }
 
     private void listen(SocketAddress address) throws IOException {

@@ -1,0 +1,34 @@
+package farsight.cli;
+
+import farsight.config.ListenAddress;
+import farsight.config.NbdUri;
+import java.util.function.Function;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/** From words of the command line to what they mean; a wrong one is a usage error. */
+final class Words {
+    private Words() {}
+
+    static final class Address implements ITypeConverter<ListenAddress> {
+        @Override
+        public ListenAddress convert(String word) {
+            return checked(word, ListenAddress::parse);
+        }
+    }
+
+    static final class Uri implements ITypeConverter<NbdUri> {
+        @Override
+        public NbdUri convert(String word) {
+            return checked(word, NbdUri::parse);
+        }
+    }
+
+    private static <T> T checked(String word, Function<String, T> meaning) {
+        try {
+            return meaning.apply(word);
+        } catch (IllegalArgumentException e) {
+            throw new TypeConversionException(e.getMessage());
+        }
+    }
+}

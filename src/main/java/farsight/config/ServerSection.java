@@ -1,0 +1,95 @@
+package farsight.config;
+
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/** {@code [server]} of the server's file. Every key has a default, so the section may be left out. */
+final class ServerSection {
+    private static final int MOST_LOOPS = 256;
+    private static final Duration LEAST_TIME = Duration.ofMillis(1);
+    private static final Duration MOST_TIME = Duration.ofHours(1);
+    private static final String EVERY_ADDRESS = "::";
+
+    private final Section section;
+
+    ServerSection(Section section) {
+        this.section = section;
+    }
+
+    List<ListenAddress> listen() {
+        boolean unixOnly = section.has("unix") && !section.has("address") && !section.has("port");
+        List<String> addresses = section.strings("address", List.of("localhost"));
+        int port = (int) section.integer("port", 0, 65535, ServerConfig.DEFAULT_PORT);
+        Set<ListenAddress> listen = new LinkedHashSet<>();
+        if (!unixOnly) {
+            check(addresses);
+            addresses.forEach(host -> listen.add(new ListenAddress.Tcp(host, port)));
+        }
+        for (String path : section.strings("unix", List.of())) {
+            if (!ListenAddress.Unix.fits(path)) {
+                section.problem(
+                        "unix", "[server] unix must be a path of 1 to " + ListenAddress.Unix.LONGEST + " bytes");
+            }
+            listen.add(new ListenAddress.Unix(path));
+        }
+        return new ArrayList<>(listen);
+    }
+
+    private void check(List<String> addresses) {
+        if (addresses.isEmpty()) {
+            section.problem(
+                    "address",
+                    "[server] address has nothing in it; write \"" + EVERY_ADDRESS
+                            + "\" for every address of this machine");
+        }
+        for (String host : addresses) {
+            Host.problem(host)
+                    .ifPresent(problem ->
+                            section.problem("address", "[server] address \"" + Values.shorten(host) + "\" " + problem));
+        }
+        // The kernel would answer "address already in use", which sends people looking for another process.
+        if (addresses.contains(EVERY_ADDRESS) && Set.copyOf(addresses).size() > 1) {
+            section.problem(
+                    "address",
+                    "[server] address \"" + EVERY_ADDRESS
+                            + "\" is every address of this machine, IPv4 and IPv6; leave the others out");
+        }
+    }
+
+    Limits limits() {
+        Limits defaults = Limits.DEFAULT;
+        return new Limits(
+                (int) section.integer("max_connections", 1, 1 << 20, defaults.maxConnections()),
+                (int) section.integer("max_requests", 1, 1 << 16, defaults.maxRequests()),
+                section.size("max_bytes", 1 << 20, 1L << 40, defaults.maxBytes()),
+                (int) section.integer("max_errors", 0, Integer.MAX_VALUE, defaults.maxErrors()),
+                (int) section.integer("max_options", 1, 1 << 16, defaults.maxOptions()),
+                section.duration("handshake_timeout", LEAST_TIME, MOST_TIME, defaults.handshakeTimeout()),
+                section.size("pool", 16 << 20, 1L << 42, defaults.poolBytes()));
+    }
+
+    int loops() {
+        return (int) section.integer("loops", 0, MOST_LOOPS, 0);
+    }
+
+    List<Path> pluginPath() {
+        List<Path> paths = new ArrayList<>();
+        for (String path : section.strings("plugin_path", List.of())) {
+            try {
+                paths.add(Path.of(path));
+            } catch (InvalidPathException e) {
+                section.problem("plugin_path", "[server] plugin_path \"" + path + "\" is not a path: " + e.getReason());
+            }
+        }
+        return paths;
+    }
+
+    void finish() {
+        section.rejectUnknown();
+    }
+}

@@ -1,0 +1,227 @@
+package farsight.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import java.io.IOException;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ClientConfigTest {
+    private static ClientConfig read(String text) throws IOException {
+        return ClientConfig.parse("c.toml", text, Providers.SOME);
+    }
+
+    private static String refused(String text) {
+        return catchThrowableOfType(ConfigException.class, () -> read(text)).getMessage();
+    }
+
+    /** A whole file whose lines 2, 4 and 6 are those given; a semicolon separates keys, which shifts what follows. */
+    private static String file(String nbd, String server, String backend) {
+        return "[nbd]\n%s\n[server]\n%s\n[backend]\n%s\n"
+                .formatted(nbd, server, backend)
+                .replace("; ", "\n");
+    }
+
+    private static String nbd(String keys) {
+        return file(keys, "address = 'host'", "export = 'a'");
+    }
+
+    private static String server(String keys) {
+        return file("file = '/dev/nbd0'", keys, "export = 'a'");
+    }
+
+    private static String backend(String keys) {
+        return file("file = '/dev/nbd0'", "address = 'host'", keys);
+    }
+
+    @Test
+    void theSeedsFileIsUnderstood() throws IOException {
+        ClientConfig config = ClientConfig.parse("c.toml", """
+            [nbd]
+            file = "/dev/nbd0"
+            blocksize = 4096
+
+            [server]
+            address = "127.0.0.1"
+            port = 10809
+
+            [backend]
+            name = "rbd"
+            pool = "rbd"
+            image = "disk"
+            """, Providers.map(new Providers.Net("rbd")));
+        assertThat(config)
+                .isEqualTo(new ClientConfig(
+                        "/dev/nbd0", 4096, Duration.ZERO, 1, NbdUri.tcp("127.0.0.1", 10809, "rbd:rbd/disk")));
+        assertThat(config.exportName()).isEqualTo("rbd:rbd/disk");
+    }
+
+    @Test
+    void whatIsLeftOutHasADefault() throws IOException {
+        assertThat(read(nbd("file = '/dev/nbd7'")))
+                .isEqualTo(new ClientConfig("/dev/nbd7", 4096, Duration.ZERO, 1, NbdUri.tcp("host", 10809, "a")));
+    }
+
+    @Test
+    void allKeysOfTheDevice() throws IOException {
+        assertThat(read(nbd("file = '/dev/nbd1'; blocksize = 512; timeout = '90s'; connections = 4")))
+                .isEqualTo(
+                        new ClientConfig("/dev/nbd1", 512, Duration.ofSeconds(90), 4, NbdUri.tcp("host", 10809, "a")));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {512, 1024, 2048, 4096})
+    void blocksArePowersOfTwoUpToAPage(int size) throws IOException {
+        assertThat(read(nbd("file = '/dev/nbd0'; blocksize = " + size)).blockSize())
+                .isEqualTo(size);
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {-512, 0, 1, 256, 511, 513, 1536, 8192, 65536, 4294967808L})
+    void otherBlockSizesAreRefused(long size) {
+        assertThat(refused(nbd("blocksize = " + size + "; file = '/dev/nbd0'")))
+                .isEqualTo("c.toml:2:1: [nbd] blocksize is " + size + "; it must be 512, 1024, 2048 or 4096 (the kernel"
+                        + " takes powers of two up to a page)");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            value = {
+                "timeout = 1 | 1:1: [nbd] needs file = \"/dev/nbd0\" (or another of the kernel's nbd devices)",
+                "file = 'nbd0' | 2:1: [nbd] file \"nbd0\" is not the path of a device; write it like /dev/nbd0",
+                "file = '' | 2:1: [nbd] file \"\" is not the path of a device; write it like /dev/nbd0",
+                "file = 0 | 2:1: [nbd] file must be a string, not 0; put it in quotes",
+                "timeout = -1; file = '/dev/nbd0' | 2:1: [nbd] timeout: -1 is negative",
+                "timeout = '25h'; file = '/dev/nbd0' | 2:1: [nbd] timeout is 25h; it must be from 0s to 24h",
+                "connections = 0; file = '/dev/nbd0' | 2:1: [nbd] connections is 0; it must be from 1 to 64",
+                "blocksize = '512'; file = '/dev/nbd0' | 2:1: [nbd] blocksize must be a whole number, not the string"
+                        + " \"512\"; remove the quotes",
+                "block_size = 512; file = '/dev/nbd0' | 2:1: unknown key 'block_size' in [nbd]; did you mean"
+                        + " 'blocksize'?",
+                "address = 'host'; file = '/dev/nbd0' | 2:1: unknown key 'address' in [nbd]; it belongs in [server]",
+            },
+            delimiter = '|',
+            quoteCharacter = '`')
+    void aWrongDeviceIsRefusedWithTheReason(String keys, String problem) {
+        assertThat(refused(nbd(keys))).isEqualTo("c.toml:" + problem);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            value = {
+                "address = 'host' | nbd://host/a",
+                "address = 'host'; port = 1 | nbd://host:1/a",
+                "address = '::1' | nbd://[::1]/a",
+                "unix = '/s' | nbd+unix:///a?socket=/s",
+            },
+            delimiter = '|')
+    void theServerIsAnAddressOrASocket(String keys, String uri) throws IOException {
+        assertThat(read(server(keys)).server()).hasToString(uri);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            value = {
+                "port = 1 | 3:1: [server] needs address = \"...\" (or unix = \"/path\")",
+                "address = 'a'; port = 0 | 5:1: [server] port is 0; it must be from 1 to 65535",
+                "address = ['a'] | 4:1: [server] address must be a string, not an array",
+                "address = 'nbd://a' | 4:1: [server] address \"nbd://a\" is not an IPv6 address",
+                "unix = '/s'; address = 'a' | 4:1: [server] has a TCP address or port and unix; leave one out",
+                "unix = '/s'; port = 1 | 4:1: [server] has a TCP address or port and unix; leave one out",
+                "unix = '' | 4:1: [server] unix must be a path of 1 to 107 bytes",
+                "address = 'a'; max_errors = 1 | 5:1: unknown key 'max_errors' in [server]; known are unix, address,"
+                        + " port",
+            },
+            delimiter = '|',
+            quoteCharacter = '`')
+    void aWrongServerIsRefusedWithTheReason(String keys, String problem) {
+        assertThat(refused(server(keys))).isEqualTo("c.toml:" + problem);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            value = {
+                "name = 'net'; pool = 'p'; image = 'i' | net:p/i",
+                "name = 'disk'; path = 'x/y' | disk:x/y",
+                "name = 'disk'; path = 'x'; create = false | disk:x",
+                "name = 'disk'; path = 'x'; label = '' | disk:x",
+                "name = 'all' | all:",
+                "export = 'a b' | a b",
+                "export = 'net:p/i' | net:p/i",
+            },
+            delimiter = '|')
+    void theBackendBecomesAnExportName(String keys, String export) throws IOException {
+        assertThat(read(backend(keys)).exportName()).isEqualTo(export);
+    }
+
+    @Test
+    void theEmptyNameAsksForTheDefaultExport() throws IOException {
+        assertThat(read(backend("export = ''")).exportName()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            value = {
+                "# | 5:1: [backend] needs name = \"...\" (a backend) or export = \"...\" (a name of the server's)",
+                "name = 'nte' | 6:1: no backend is called \"nte\"; did you mean \"net\"?",
+                "name = 'zfs'; pool = 'x' | 6:1: no backend is called \"zfs\"; there are all, disk, net",
+                "name = 'net'; pool = 'p' | 5:1: [backend] needs image = ...: the image",
+                "name = 'net'; pool = 'p'; image = 'i'; imgae = 'j' | 9:1: unknown key 'imgae' in [backend]; did you"
+                        + " mean 'image'?",
+                "name = 'net'; pool = 'p/q'; image = 'i' | 6:1: [backend]: a pool's name has no slash",
+                "name = 'disk'; path = '' | 6:1: [backend]: 'disk:' needs a path",
+                "export = 'a'; name = 'disk' | 6:1: [backend] has both name (a backend) and export (a name of the"
+                        + " server's); leave one out",
+                "export = 'a'; path = 'x' | 7:1: unknown key 'path' in [backend]; known are export, name",
+                "export = \"a\\u0000\" | 6:1: [backend] export: a NUL (\\u0000) cannot be part of it; remove it",
+            },
+            delimiter = '|',
+            quoteCharacter = '`')
+    void aWrongBackendIsRefusedWithTheReason(String keys, String problem) {
+        assertThat(refused(backend(keys))).isEqualTo("c.toml:" + problem);
+    }
+
+    @Test
+    void whatAnExportNameCannotCarryIsRefusedInsteadOfForgotten() {
+        assertThat(refused(backend("name = 'disk'; path = 'x'; size = '1G'; create = true")))
+                .isEqualTo("""
+                    c.toml:8:1: [backend] size cannot be part of an export name; set it on the server, in an \
+                    [exports.NAME] with this backend, and write export = "NAME" here
+                    c.toml:9:1: [backend] create cannot be part of an export name; set it on the server, in an \
+                    [exports.NAME] with this backend, and write export = "NAME" here\
+                    """);
+    }
+
+    @Test
+    void anExportNameHasAtMost4096Bytes() throws IOException {
+        assertThat(read(backend("export = '" + "a".repeat(4096) + "'")).exportName())
+                .hasSize(4096);
+        assertThat(refused(backend("export = '" + "a".repeat(4097) + "'")))
+                .isEqualTo("c.toml:6:1: [backend]: the export's name has 4097 bytes; shorten it to 4096 or less");
+        assertThat(refused(backend("name = 'disk'; path = '" + "a".repeat(4092) + "'")))
+                .isEqualTo("c.toml:6:1: [backend]: the export's name has 4097 bytes; shorten it to 4096 or less");
+    }
+
+    @Test
+    void allSectionsHaveToBeThere() {
+        assertThat(refused("")).isEqualTo("""
+            c.toml:1:1: the section [nbd] is missing
+            c.toml:1:1: the section [server] is missing
+            c.toml:1:1: the section [backend] is missing\
+            """);
+    }
+
+    @Test
+    void aServersFileIsNoClientsFile() {
+        assertThat(refused("[server]\naddress = 'a'\n[exports.a]\nbackend = 'all'"))
+                .isEqualTo("""
+                    c.toml:1:1: the section [nbd] is missing
+                    c.toml:1:1: the section [backend] is missing
+                    c.toml:3:1: unknown section [exports]; known are [nbd], [server], [backend]\
+                    """);
+    }
+}

@@ -14,8 +14,12 @@ public interface ChannelHandler {
      */
     void received(Buffer buffer, int from, int length);
 
-    /** The memory that was given with {@link Channel#fill} is full. */
-    void filled();
+    /**
+     * The memory that was given with {@link Channel#fill} is full.
+     *
+     * @param more whether what was received after it comes next, in a call of {@link #received}
+     */
+    void filled(boolean more);
 
     /** A send that {@link Channel#send} started has taken all its bytes. */
     void sent();

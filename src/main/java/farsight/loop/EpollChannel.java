@@ -69,7 +69,7 @@ final class EpollChannel implements Channel {
     private void receiveFill() {
         long result = Sockets.receive(loop.callState(), fd, fillAddress, fillLength);
         if (arrived(result)) {
-            advanceFill(result);
+            advanceFill(result, false);
         }
     }
 
@@ -88,18 +88,18 @@ final class EpollChannel implements Channel {
         long diverted = Math.min(result, fillLength);
         // What follows must not be reused before it is handed over, whatever filled() does.
         buffer.retain();
-        advanceFill(diverted);
+        advanceFill(diverted, result > diverted);
         if (result > diverted && !closed) {
             handler.received(buffer, 0, (int) (result - diverted));
         }
         buffer.release();
     }
 
-    private void advanceFill(long bytes) {
+    private void advanceFill(long bytes, boolean more) {
         fillAddress += bytes;
         fillLength -= bytes;
         if (fillLength == 0) {
-            handler.filled();
+            handler.filled(more);
         }
     }
 

@@ -116,8 +116,8 @@ final class Connection implements ChannelHandler {
     }
 
     @Override
-    public void filled() {
-        phase.filled();
+    public void filled(boolean more) {
+        phase.filled(more);
     }
 
     @Override

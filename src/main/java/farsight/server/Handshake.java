@@ -367,7 +367,7 @@ final class Handshake implements Phase {
     }
 
     @Override
-    public void filled() {
+    public void filled(boolean more) {
         throw new AssertionError("nothing is diverted in a handshake");
     }
 

@@ -127,11 +127,12 @@ final class IoRequest extends LoopTask implements Request {
         owner.completed(this);
     }
 
-    private void done() {
+    private void done(int result) {
         if (!STAGE.compareAndSet(this, SUBMITTED, DONE)) {
             LOG.log(Level.ERROR, "a device completed a request that it does not have; ignored", new Throwable("here"));
             return;
         }
+        errno = result;
         if (!loop.inLoop()) {
             loop.execute(this);
         } else if (inSubmit) {
@@ -200,12 +201,11 @@ final class IoRequest extends LoopTask implements Request {
 
     @Override
     public void complete() {
-        done();
+        done(0);
     }
 
     @Override
     public void fail(int errno) {
-        this.errno = errno;
-        done();
+        done(errno);
     }
 }

@@ -8,7 +8,7 @@ interface Phase {
     void received(Buffer buffer, int from, int length);
 
     /** See {@link farsight.loop.ChannelHandler#filled}. */
-    void filled();
+    void filled(boolean more);
 
     /** See {@link farsight.loop.ChannelHandler#sent}. */
     void sent();

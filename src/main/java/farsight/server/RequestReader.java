@@ -107,11 +107,11 @@ final class RequestReader {
         }
     }
 
-    /** The channel has filled the current piece. */
-    void filled() {
+    /** The channel has filled the current piece; what was received beyond it may follow in {@link #received}. */
+    void filled(boolean more) {
         pieceFilled = piece.length;
         endPiece();
-        if (incoming != null && !divert()) {
+        if (incoming != null && !more && !divert()) {
             pause();
         }
     }

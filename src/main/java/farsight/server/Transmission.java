@@ -62,8 +62,8 @@ final class Transmission implements Phase, RequestReader.Sink {
     }
 
     @Override
-    public void filled() {
-        reader.filled();
+    public void filled(boolean more) {
+        reader.filled(more);
         export.device().submitted();
         channel.touch();
     }

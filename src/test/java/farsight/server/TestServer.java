@@ -133,8 +133,10 @@ final class TestServer implements AutoCloseable {
         }
     }
 
+    /** By now its clients are closed: nothing may be left of them. */
     @Override
     public void close() {
+        awaitNothingInUse();
         server.close();
     }
 }

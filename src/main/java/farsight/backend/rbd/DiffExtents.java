@@ -47,7 +47,11 @@ final class DiffExtents {
     private void add(long length, boolean hole) {
         if (length > 0 && !stopped) {
             at += length;
-            stopped = !sink.extent(length, hole, hole);
+            try {
+                stopped = !sink.extent(length, hole, hole);
+            } catch (RuntimeException e) {
+                stopped = true; // whoever asked has failed; there is nobody to tell
+            }
         }
     }
 }

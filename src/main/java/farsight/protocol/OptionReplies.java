@@ -90,6 +90,16 @@ public final class OptionReplies {
         });
     }
 
+    /** One context of NBD_OPT_LIST_META_CONTEXT or NBD_OPT_SET_META_CONTEXT. */
+    public void metaContext(int option, int id, String name) {
+        byte[] text = name.getBytes(StandardCharsets.UTF_8);
+        header(option, Nbd.NBD_REP_META_CONTEXT, 4 + text.length);
+        add(o -> {
+            o.writeInt(id);
+            o.write(text);
+        });
+    }
+
     public void infoExport(int option, long size, int transmissionFlags) {
         header(option, Nbd.NBD_REP_INFO, EXPORT_INFO_SIZE);
         add(o -> {

@@ -5,6 +5,9 @@ package farsight.protocol;
  * "Request types", "Command flags" and "Error values"). Allocates nothing.
  */
 public final class RequestValidator {
+    /** Besides NBD_FLAG_*, not on the wire: a metadata context was negotiated, so NBD_CMD_BLOCK_STATUS may come. */
+    public static final int BLOCK_STATUS = 1 << 16;
+
     private RequestValidator() {}
 
     /**
@@ -36,6 +39,9 @@ public final class RequestValidator {
             // NBD_EOVERFLOW is for requests without payload and for structured reads only.
             return Nbd.NBD_EINVAL;
         }
+        if (type == Nbd.NBD_CMD_BLOCK_STATUS && length == 0) {
+            return Nbd.NBD_EINVAL;
+        }
         // Neither side of the comparison can overflow: size is at least 0 and length below 2^32.
         if (offset < 0 || offset > size || length > size - offset) {
             return type == Nbd.NBD_CMD_WRITE || type == Nbd.NBD_CMD_WRITE_ZEROES ? Nbd.NBD_ENOSPC : Nbd.NBD_EINVAL;
@@ -56,7 +62,10 @@ public final class RequestValidator {
         // "the server MUST NOT fail" FUA on any command once it is advertised, even where it has no meaning.
         int fua = (transmissionFlags & Nbd.NBD_FLAG_SEND_FUA) != 0 ? Nbd.NBD_CMD_FLAG_FUA : 0;
         return switch (type) {
-            case Nbd.NBD_CMD_READ, Nbd.NBD_CMD_WRITE -> fua;
+            case Nbd.NBD_CMD_READ -> fua | ((transmissionFlags & Nbd.NBD_FLAG_SEND_DF) != 0 ? Nbd.NBD_CMD_FLAG_DF : 0);
+            case Nbd.NBD_CMD_WRITE -> fua;
+            case Nbd.NBD_CMD_BLOCK_STATUS ->
+                (transmissionFlags & BLOCK_STATUS) != 0 ? fua | Nbd.NBD_CMD_FLAG_REQ_ONE : -1;
             case Nbd.NBD_CMD_FLUSH -> (transmissionFlags & Nbd.NBD_FLAG_SEND_FLUSH) != 0 ? fua : -1;
             case Nbd.NBD_CMD_TRIM ->
                 (transmissionFlags & (Nbd.NBD_FLAG_SEND_TRIM | Nbd.NBD_FLAG_READ_ONLY)) != 0 ? fua : -1;

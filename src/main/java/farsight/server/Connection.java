@@ -44,10 +44,10 @@ final class Connection implements ChannelHandler {
     }
 
     /** The handshake is over. What was received beyond it comes from the handshake. */
-    Transmission transmit(Export chosen) {
+    Transmission transmit(Export chosen, boolean structured, boolean allocation) {
         export = chosen;
         LOG.log(Level.INFO, "{0}: opened export ''{1}'' ({2} bytes)", peer, chosen.name(), chosen.size());
-        Transmission transmission = new Transmission(this, channel, loop, chosen);
+        Transmission transmission = new Transmission(this, channel, loop, chosen, structured, allocation);
         phase = transmission;
         return transmission;
     }

@@ -56,6 +56,11 @@ final class Exports implements AutoCloseable {
         this.configured = configured;
     }
 
+    /** Whether there is anything for which structured replies are better than simple ones. */
+    boolean mayTellExtents() {
+        return backends.keySet().stream().anyMatch(name -> providers.get(name).tellsExtents());
+    }
+
     /** Names for NBD_OPT_LIST. */
     List<String> listed() {
         return configured.keySet().stream().sorted().toList();

@@ -7,6 +7,7 @@ import farsight.buffer.Buffer;
 import farsight.loop.Channel;
 import farsight.loop.Timer;
 import farsight.protocol.ExportRequest;
+import farsight.protocol.MetaContexts;
 import farsight.protocol.Nbd;
 import farsight.protocol.OptionHeader;
 import farsight.protocol.OptionReplies;
@@ -48,6 +49,12 @@ final class Handshake implements Phase {
     private IoVec output;
     private boolean flagsSeen;
     private boolean noZeroes;
+    private boolean structured;
+
+    /** The export that "base:allocation" was set for; null when it was not. */
+    private String allocationOf;
+
+    private boolean allocation;
     private boolean opening;
     private boolean closing;
     private boolean closed;
@@ -218,6 +225,8 @@ final class Handshake implements Phase {
                 closing = true;
             }
             case Nbd.NBD_OPT_LIST -> list(data);
+            case Nbd.NBD_OPT_STRUCTURED_REPLY -> structuredReplies(data);
+            case Nbd.NBD_OPT_LIST_META_CONTEXT, Nbd.NBD_OPT_SET_META_CONTEXT -> metaContexts(option, data);
             case Nbd.NBD_OPT_STARTTLS ->
                 replies.error(option, Nbd.NBD_REP_ERR_POLICY, "this server is not configured for TLS");
             default -> replies.error(option, Nbd.NBD_REP_ERR_UNSUP, "unknown option");
@@ -231,6 +240,49 @@ final class Handshake implements Phase {
         }
         exports.listed().forEach(replies::server);
         replies.ack(Nbd.NBD_OPT_LIST);
+    }
+
+    private void structuredReplies(MemorySegment data) {
+        if (!exports.mayTellExtents()) {
+            replies.error(
+                    Nbd.NBD_OPT_STRUCTURED_REPLY, Nbd.NBD_REP_ERR_UNSUP, "no storage here can tell holes from data");
+            return;
+        }
+        if (data.byteSize() != 0) {
+            replies.error(Nbd.NBD_OPT_STRUCTURED_REPLY, Nbd.NBD_REP_ERR_INVALID, "the option takes no data");
+            return;
+        }
+        structured = true;
+        replies.ack(Nbd.NBD_OPT_STRUCTURED_REPLY);
+    }
+
+    private void metaContexts(int option, MemorySegment data) {
+        boolean listing = option == Nbd.NBD_OPT_LIST_META_CONTEXT;
+        if (!listing) {
+            // "the last one overrides", and one that fails leaves nothing.
+            allocationOf = null;
+        }
+        if (!structured) {
+            replies.error(option, Nbd.NBD_REP_ERR_INVALID, "ask for structured replies first");
+            return;
+        }
+        MetaContexts wanted;
+        try {
+            wanted = MetaContexts.parse(data);
+        } catch (ProtocolException e) {
+            replies.error(option, Nbd.NBD_REP_ERR_INVALID, e.getMessage());
+            return;
+        }
+        if (wanted.wantsAllocation(listing)) {
+            replies.metaContext(option, listing ? 0 : MetaContexts.ALLOCATION_ID, MetaContexts.ALLOCATION);
+            allocationOf = listing ? allocationOf : wanted.export();
+        }
+        replies.ack(option);
+    }
+
+    /** What is advertised, which depends on what was negotiated before. */
+    private int flags(Export export) {
+        return export.transmissionFlags() | (structured ? Nbd.NBD_FLAG_SEND_DF : 0);
     }
 
     private void chooseExport(int option, MemorySegment data) {
@@ -261,12 +313,12 @@ final class Handshake implements Phase {
                     error instanceof CompletionException && error.getCause() != null ? error.getCause() : error;
             refuse(option, replyFor(cause), cause.getMessage());
         } else if (option == Nbd.NBD_OPT_EXPORT_NAME) {
-            replies.exportName(export.size(), export.transmissionFlags(), !noZeroes);
-            chosen = export;
+            replies.exportName(export.size(), flags(export), !noZeroes);
+            choose(request, export);
         } else {
             inform(option, request, export);
             if (option == Nbd.NBD_OPT_GO) {
-                chosen = export;
+                choose(request, export);
             } else {
                 exports.release(export);
             }
@@ -275,8 +327,14 @@ final class Handshake implements Phase {
         proceed();
     }
 
+    private void choose(ExportRequest request, Export export) {
+        chosen = export;
+        // Contexts are those of the export that they were set for.
+        allocation = request.name().equals(allocationOf);
+    }
+
     private void inform(int option, ExportRequest request, Export export) {
-        replies.infoExport(option, export.size(), export.transmissionFlags());
+        replies.infoExport(option, export.size(), flags(export));
         if (request.wants(Nbd.NBD_INFO_NAME)) {
             replies.infoText(option, Nbd.NBD_INFO_NAME, export.name());
         }
@@ -357,7 +415,7 @@ final class Handshake implements Phase {
         Buffer rest = input;
         input = null;
         closed = true;
-        Transmission transmission = connection.transmit(export);
+        Transmission transmission = connection.transmit(export, structured, allocation);
         if (rest != null) {
             if (end > at) {
                 transmission.received(rest, at, end - at);

@@ -71,6 +71,9 @@ final class IoRequest extends LoopTask implements Request {
     /** Memory behind {@link #address} that this request owns a share of; null when it is lent. */
     Buffer buffer;
 
+    /** Takes the answer to EXTENTS; made when it is first needed. */
+    ExtentWriter extentWriter;
+
     private long tag;
 
     /** The next one in whatever list this is in. */
@@ -186,7 +189,7 @@ final class IoRequest extends LoopTask implements Request {
 
     @Override
     public ExtentSink extents() {
-        return null;
+        return command == Command.EXTENTS ? extentWriter : null;
     }
 
     @Override

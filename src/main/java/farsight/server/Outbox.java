@@ -3,6 +3,7 @@ package farsight.server;
 import farsight.buffer.Buffer;
 import farsight.protocol.Nbd;
 import farsight.protocol.SimpleReply;
+import farsight.protocol.StructuredReply;
 import farsight.sys.IoVec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -72,7 +73,7 @@ final class Outbox {
         if (pieces == null) {
             pieces = new IoVec(PIECES);
             arena = Arena.ofConfined();
-            headers = arena.allocate(PIECES / 2 * SimpleReply.SIZE, 64);
+            headers = arena.allocate(PIECES / 2 * StructuredReply.DATA_HEADER, 64);
         }
         assert pieces.isEmpty() && leavingCount == 0;
         headersUsed = 0;
@@ -80,7 +81,7 @@ final class Outbox {
 
     boolean hasRoom() {
         return pieces.room() >= 2
-                && headersUsed + SimpleReply.SIZE <= headers.byteSize()
+                && headersUsed + StructuredReply.DATA_HEADER <= headers.byteSize()
                 && pieces.bytes() < ENOUGH_BYTES;
     }
 
@@ -89,6 +90,22 @@ final class Outbox {
         SimpleReply.write(headers, headersUsed, Nbd.errorOf(linuxErrno), cookie);
         pieces.add(headers.address() + headersUsed, SimpleReply.SIZE);
         headersUsed += SimpleReply.SIZE;
+    }
+
+    /** Adds the header of a structured reply, which was written at {@link #headerAt}. */
+    void structured(int size) {
+        pieces.add(headers.address() + headersUsed, size);
+        headersUsed += size;
+    }
+
+    /** Where headers are written. */
+    MemorySegment headers() {
+        return headers;
+    }
+
+    /** The offset in {@link #headers} of the next header. */
+    int headerAt() {
+        return headersUsed;
     }
 
     /** Adds payload; its buffer, if it has one, now belongs to the outbox. */

@@ -5,13 +5,15 @@ import farsight.backend.Request.Command;
 import farsight.buffer.Buffer;
 import farsight.buffer.Pool;
 import farsight.loop.Channel;
+import farsight.protocol.MetaContexts;
 import farsight.protocol.Nbd;
 import farsight.protocol.RequestHeader;
 import farsight.protocol.RequestValidator;
+import farsight.protocol.StructuredReply;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The transmission phase of a connection (proto.md, "Transmission"), with simple replies. All complete requests of a
+ * The transmission phase of a connection (proto.md, "Transmission"). All complete requests of a
  * receive are started before anything is answered; all finished ones leave together at the end of the turn. Large
  * requests go through the device in pieces. Loop thread only.
  */
@@ -21,6 +23,7 @@ final class Transmission implements Phase, RequestReader.Sink {
     private final ServerLoop loop;
     private final Pool pool;
     private final Export export;
+    private final boolean structured;
     private final int flags;
     private final int minimumBlock;
     private final int largestPiece;
@@ -39,13 +42,26 @@ final class Transmission implements Phase, RequestReader.Sink {
     private boolean disconnecting;
     private boolean dead;
 
-    Transmission(Connection connection, Channel channel, ServerLoop loop, Export export) {
+    /**
+     * @param structured whether reads are answered in chunks
+     * @param allocation whether "base:allocation" was negotiated
+     */
+    Transmission(
+            Connection connection,
+            Channel channel,
+            ServerLoop loop,
+            Export export,
+            boolean structured,
+            boolean allocation) {
         this.connection = connection;
         this.channel = channel;
         this.loop = loop;
         this.export = export;
         pool = loop.loop().pool();
-        flags = export.transmissionFlags();
+        this.structured = structured;
+        flags = export.transmissionFlags()
+                | (structured ? Nbd.NBD_FLAG_SEND_DF : 0)
+                | (allocation ? RequestValidator.BLOCK_STATUS : 0);
         minimumBlock = export.device().blockSizes().minimum();
         largestPiece = Math.min(export.device().blockSizes().maximum(), Pool.LARGEST);
         reader = new RequestReader(channel, this, largestPiece);
@@ -111,6 +127,9 @@ final class Transmission implements Phase, RequestReader.Sink {
                 return startRead(request);
             }
             case Nbd.NBD_CMD_WRITE -> startWrite(request);
+            case Nbd.NBD_CMD_BLOCK_STATUS -> {
+                return startStatus(request, (commandFlags & Nbd.NBD_CMD_FLAG_REQ_ONE) != 0);
+            }
             default -> startOther(request, commandFlags);
         }
         return true;
@@ -233,6 +252,31 @@ final class Transmission implements Phase, RequestReader.Sink {
         submit(piece);
     }
 
+    private boolean startStatus(IoRequest request, boolean one) {
+        Buffer buffer = take(Pool.SMALLEST);
+        if (buffer == null) {
+            loop.giveBack(request);
+            return false;
+        }
+        admit(request, 0);
+        if (request.extentWriter == null) {
+            request.extentWriter = new ExtentWriter();
+        }
+        request.command = Command.EXTENTS;
+        request.buffer = buffer;
+        request.address = buffer.address();
+        request.offset = request.start;
+        request.length = request.wanted;
+        request.extentWriter.begin(buffer.memory(), request.wanted, one ? 1 : Integer.MAX_VALUE);
+        if (export.can(Feature.EXTENTS)) {
+            submit(request);
+        } else {
+            request.extentWriter.extent(request.wanted, false, false);
+            outbox.add(request);
+        }
+        return true;
+    }
+
     private void startOther(IoRequest request, int commandFlags) {
         admit(request, 0);
         request.offset = request.start;
@@ -299,7 +343,7 @@ final class Transmission implements Phase, RequestReader.Sink {
     private boolean readDone(IoRequest request) {
         if (request == streaming) {
             if (request.errno != 0) {
-                // The header with success is out already: all that a simple reply can still say is goodbye.
+                // The header with success and length is out already: all that can still be said is goodbye.
                 outbox.addFirst(request);
                 connection.protocolError(
                         "lost a read in the middle of its reply (" + Nbd.errorName(request.errno) + ")");
@@ -425,7 +469,11 @@ final class Transmission implements Phase, RequestReader.Sink {
         while (sendable() && outbox.hasRoom()) {
             IoRequest request = outbox.poll();
             if (request != streaming) {
-                outbox.header(request.errno, request.cookie);
+                header(request);
+            }
+            if (request.type == Nbd.NBD_CMD_BLOCK_STATUS && request.errno == 0) {
+                outbox.payload(request.address, request.extentWriter.bytes(), request.buffer);
+                request.buffer = null;
             }
             if (request.type == Nbd.NBD_CMD_READ && request.errno == 0 && request.wanted > 0) {
                 outbox.payload(request.address, request.length, request.buffer);
@@ -439,6 +487,31 @@ final class Transmission implements Phase, RequestReader.Sink {
                 streaming = null;
             }
             answered(request);
+        }
+    }
+
+    /** Only reads and block status have to be structured (proto.md, "Structured reply"); the rest stays short. */
+    private void header(IoRequest request) {
+        boolean read = request.type == Nbd.NBD_CMD_READ;
+        if (!structured || !read && request.type != Nbd.NBD_CMD_BLOCK_STATUS) {
+            outbox.header(request.errno, request.cookie);
+            return;
+        }
+        MemorySegment memory = outbox.headers();
+        int at = outbox.headerAt();
+        if (request.errno != 0) {
+            StructuredReply.error(memory, at, Nbd.errorOf(request.errno), request.cookie);
+            outbox.structured(StructuredReply.ERROR_SIZE);
+        } else if (read && request.wanted == 0) {
+            StructuredReply.none(memory, at, request.cookie);
+            outbox.structured(StructuredReply.HEADER);
+        } else if (read) {
+            StructuredReply.data(memory, at, request.cookie, request.start, request.wanted);
+            outbox.structured(StructuredReply.DATA_HEADER);
+        } else {
+            StructuredReply.status(
+                    memory, at, request.cookie, MetaContexts.ALLOCATION_ID, request.extentWriter.bytes());
+            outbox.structured(StructuredReply.STATUS_HEADER);
         }
     }
 

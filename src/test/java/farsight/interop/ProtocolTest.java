@@ -187,6 +187,72 @@ class ProtocolTest {
     }
 
     @Test
+    void structuredReadsWorkInAllTheirForms() {
+        assertThat(nbdsh("file", """
+            h.pwrite(bytes(range(256)) * 16384, 0)
+            print(h.get_structured_replies_negotiated(), h.can_df())
+            chunks = []
+            def chunk(data, offset, status, error):
+                chunks.append((offset, len(data), status))
+            h.pread_structured(3000, 1000, chunk)
+            print(chunks, bytes(h.pread(3000, 1000)) == (bytes(range(256)) * 16)[1000:4000])
+            print(errno_of(lambda: h.pread(4096, 100, nbd.CMD_FLAG_DF)))
+            print(errno_of(lambda: h.pread(4096, h.get_size())))
+            print(errno_of(lambda: h.pread(4096, 0)))
+            """)).isEqualTo("True True\n[(1000, 3000, 1)] True\nOK\nEINVAL\nOK");
+    }
+
+    @Test
+    void blockStatusTellsHolesFromDataAndKeepsToItsRange() {
+        assertThat(nbdsh("file", """
+            m = nbd.NBD()
+            m.add_meta_context("base:allocation")
+            m.set_export_name("file")
+            m.connect_unix("%s")
+            m.trim(m.get_size(), 0)
+            m.pwrite(b"x" * 65536, 1 << 20)
+            m.flush()
+            seen = []
+            def extents(context, offset, entries, error):
+                seen.append((context, offset, list(entries)))
+            m.block_status(4 << 20, 0, extents)
+            m.block_status(4 << 20, 0, extents, nbd.CMD_FLAG_REQ_ONE)
+            m.block_status(100, 50, extents)
+            for s in seen:
+                print(s)
+            print(errno_of(lambda: h.block_status(4096, 0, extents)))
+            print(errno_of(lambda: m.block_status(4096, m.get_size(), extents)))
+            """.formatted(served.socket()))).isEqualTo("""
+                    ('base:allocation', 0, [1048576, 3, 65536, 0, 3080192, 3])
+                    ('base:allocation', 0, [1048576, 3])
+                    ('base:allocation', 50, [100, 3])
+                    EINVAL
+                    EINVAL\
+                    """);
+    }
+
+    @Test
+    void contextsAreListedAndAskedForByName() {
+        assertThat(nbdsh("file", """
+            for query in ["base:", "base:allocation", "base:other", "qemu:"]:
+                o = nbd.NBD()
+                o.set_opt_mode(True)
+                o.connect_unix("%s")
+                o.set_export_name("file")
+                o.add_meta_context(query)
+                names = []
+                o.opt_list_meta_context(lambda name: names.append(name))
+                print(query, names)
+                o.opt_abort()
+            """.formatted(served.socket()))).isEqualTo("""
+                    base: ['base:allocation']
+                    base:allocation ['base:allocation']
+                    base:other []
+                    qemu: []\
+                    """);
+    }
+
+    @Test
     void informationMayBeAskedForBeforeAnExportIsOpened() {
         assertThat(nbdsh("memory", """
             o = nbd.NBD()

@@ -189,6 +189,67 @@ class RbdTest {
         assertThat(ceph.rbd("diff", "rbd/pinned").stdout()).doesNotContain("4194304 4194304 data");
     }
 
+    /**
+     * The map is what librbd's diff reports, which is as coarse as the object store's extents: whatever Ceph's tool calls
+     * data is data here and the other way round, byte for byte.
+     */
+    @Test
+    void theMapOfASparseImageIsTheDiffOfCeph() {
+        Requires.tool("nbdinfo", "libnbd-bin");
+        create("sparse", "64M");
+        run(
+                "qemu-io",
+                "-f",
+                "raw",
+                "-c",
+                "write -P 1 0 64k",
+                "-c",
+                "write -P 2 9M 1M",
+                "-c",
+                "write -P 3 40M 5M",
+                "-c",
+                "flush",
+                uri("rbd:rbd/sparse"));
+        List<String> diff = ceph.rbd("diff", "rbd/sparse")
+                .expectSuccess()
+                .stdout()
+                .lines()
+                .map(String::strip)
+                .filter(line -> line.endsWith("data"))
+                .map(line -> line.replaceAll("\\s+", " "))
+                .toList();
+        List<String> map = Commands.command("nbdinfo", "--map", uri("rbd:rbd/sparse"))
+                .run()
+                .expectSuccess()
+                .stdout()
+                .lines()
+                .map(String::strip)
+                .filter(line -> line.endsWith("data"))
+                .map(line -> line.replaceAll("\\s+", " ").replace(" 0 data", " data"))
+                .toList();
+        assertThat(merged(map)).isNotEmpty().isEqualTo(merged(diff));
+    }
+
+    /** Neighbouring ranges as one, since the two tools cut them at different places. */
+    private static List<String> merged(List<String> ranges) {
+        List<String> merged = new java.util.ArrayList<>();
+        long start = -1;
+        long end = -1;
+        for (String range : ranges) {
+            String[] words = range.split(" ");
+            long from = Long.parseLong(words[0]);
+            if (from != end) {
+                if (end >= 0) {
+                    merged.add(start + "-" + end);
+                }
+                start = from;
+            }
+            end = from + Long.parseLong(words[1]);
+        }
+        merged.add(start + "-" + end);
+        return merged;
+    }
+
     // ---- what is refused, and how --------------------------------------------------------------------------------
 
     @Test

@@ -1,0 +1,64 @@
+#!/bin/bash
+# One Ceph image three ways, in turn on one cluster of its own: fio's rbd engine directly, fio's nbd engine through
+# farsight, and through qemu-nbd. Prints medians of IOPS and the ratios as a Markdown table.
+#   benchmarks/rbd.sh [ROUNDS=3] [SECONDS=5]
+# Writes are flushed every 1000 requests, as librbd only caches for those who flush.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+rounds=${1:-3} seconds=${2:-5}
+farsight=target/farsight/bin/farsight
+[ -x $farsight ] || mvn -B -q -ntp package -DskipTests
+for tool in fio qemu-nbd jq rbd nbdcopy; do
+    command -v $tool >/dev/null || { echo "rbd.sh: $tool is missing: bash src/test/tools/install-packages" >&2; exit 1; }
+done
+work=$(mktemp -d "${TMPDIR:-/tmp}/farsight-bench.XXXXXX") pids=()
+trap 'kill "${pids[@]}" 2>/dev/null || true; wait "${pids[@]}" 2>/dev/null || true; src/test/tools/mini-ceph stop "$work/ceph"; rm -rf "$work"' EXIT
+src/test/tools/mini-ceph start "$work/ceph"
+export CEPH_CONF=$work/ceph/farsight.conf
+rbd --id farsight create --size 1G rbd/img
+printf '[server]\nunix = "%s"\n[rbd]\nceph_conf = "%s"\nceph_user = "farsight"\n' "$work/farsight.sock" "$CEPH_CONF" >"$work/server.toml"
+$farsight server "$work/server.toml" >"$work/farsight.log" 2>&1 & pids+=($!)
+for _ in $(seq 200); do [ -S "$work/farsight.sock" ] && break; sleep 0.05; done
+head -c 1G /dev/urandom >"$work/data"
+nbdcopy --flush "$work/data" "nbd+unix:///rbd:rbd/img?socket=$work/farsight.sock"
+rm "$work/data"
+qemu-nbd -f raw -x '' -k "$work/qemu.sock" -e 8 -t --cache=none "rbd:rbd/img:conf=$CEPH_CONF:id=farsight" & pids+=($!)
+for _ in $(seq 200); do [ -S "$work/qemu.sock" ] && break; sleep 0.05; done
+
+run() { # CONTENDER OPTIONS...
+    local engine
+    case $1 in
+        direct) engine="--ioengine=rbd --clientname=farsight --pool=rbd --rbdname=img" ;;
+        farsight) engine="--ioengine=nbd --uri=nbd+unix:///rbd:rbd/img?socket=$work/farsight.sock" ;;
+        qemu) engine="--ioengine=nbd --uri=nbd+unix:///?socket=$work/qemu.sock" ;;
+    esac
+    shift
+    # shellcheck disable=SC2086 # engines are several words
+    fio --name=t $engine "$@" --fsync=1000 --size=1G --time_based --runtime="$seconds" --output-format=json \
+        --output="$work/out.json" >/dev/null 2>&1
+    sed -n '/^{/,$p' "$work/out.json" | jq '.jobs[0] | (.read.iops + .write.iops) | floor'
+}
+median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : int((v[NR / 2] + v[NR / 2 + 1]) / 2)}'; }
+
+run farsight --rw=randread --bs=4k --iodepth=32 >/dev/null # warm
+echo "| IOPS | fio rbd, direct | farsight | qemu-nbd | to direct | to qemu-nbd |"
+echo "|---|---|---|---|---|---|"
+while read -r title options; do
+    rm -f "$work"/*.figures
+    for ((i = 0; i < rounds; i++)); do
+        for contender in direct farsight qemu; do
+            # shellcheck disable=SC2086
+            run $contender $options >>"$work/$contender.figures"
+        done
+    done
+    d=$(median <"$work/direct.figures") f=$(median <"$work/farsight.figures") q=$(median <"$work/qemu.figures")
+    awk -v t="${title//_/ }" -v d="$d" -v f="$f" -v q="$q" \
+        'BEGIN {printf "| %s | %d | %d | %d | %.2f | %.2f |\n", t, d, f, q, f / d, f / q}'
+done <<'T'
+4k_randread,_depth_1 --rw=randread --bs=4k --iodepth=1
+4k_randread,_depth_32 --rw=randread --bs=4k --iodepth=32
+4k_randwrite,_depth_1 --rw=randwrite --bs=4k --iodepth=1
+4k_randwrite,_depth_32 --rw=randwrite --bs=4k --iodepth=32
+1M_read,_depth_8 --rw=read --bs=1M --iodepth=8
+1M_write,_depth_8 --rw=write --bs=1M --iodepth=8
+T

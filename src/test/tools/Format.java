@@ -40,6 +40,12 @@ final class Format {
             String formatted;
             try {
                 formatted = formatter.formatSourceAndFixImports(source);
+                // Text blocks can take a second pass to come to rest.
+                String again = formatter.formatSourceAndFixImports(formatted);
+                while (write && !again.equals(formatted)) {
+                    formatted = again;
+                    again = formatter.formatSourceAndFixImports(formatted);
+                }
             } catch (FormatterException e) {
                 System.err.println("cannot be parsed: " + file + ": " + e.getMessage());
                 System.exit(1);

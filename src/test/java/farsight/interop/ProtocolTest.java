@@ -223,12 +223,12 @@ class ProtocolTest {
             print(errno_of(lambda: h.block_status(4096, 0, extents)))
             print(errno_of(lambda: m.block_status(4096, m.get_size(), extents)))
             """.formatted(served.socket()))).isEqualTo("""
-                    ('base:allocation', 0, [1048576, 3, 65536, 0, 3080192, 3])
-                    ('base:allocation', 0, [1048576, 3])
-                    ('base:allocation', 50, [100, 3])
-                    EINVAL
-                    EINVAL\
-                    """);
+                ('base:allocation', 0, [1048576, 3, 65536, 0, 3080192, 3])
+                ('base:allocation', 0, [1048576, 3])
+                ('base:allocation', 50, [100, 3])
+                EINVAL
+                EINVAL\
+                """);
     }
 
     @Test
@@ -245,11 +245,11 @@ class ProtocolTest {
                 print(query, names)
                 o.opt_abort()
             """.formatted(served.socket()))).isEqualTo("""
-                    base: ['base:allocation']
-                    base:allocation ['base:allocation']
-                    base:other []
-                    qemu: []\
-                    """);
+                base: ['base:allocation']
+                base:allocation ['base:allocation']
+                base:other []
+                qemu: []\
+                """);
     }
 
     @Test

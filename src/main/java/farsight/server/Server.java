@@ -21,6 +21,7 @@ import java.net.NetworkInterface;
 import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -37,6 +38,9 @@ import java.util.concurrent.atomic.AtomicInteger;
  */
 public final class Server implements AutoCloseable {
     private static final Logger LOG = System.getLogger(Server.class.getName());
+
+    /** How long storage may take to finish what it has when the server stops. */
+    private static final Duration STOP_LIMIT = Duration.ofSeconds(30);
 
     private final Limits limits;
     private final List<ServerLoop> loops = new ArrayList<>();
@@ -292,13 +296,20 @@ public final class Server implements AutoCloseable {
         for (Connection connection : open) {
             connection.disconnectFromOutside();
         }
-        awaitNoConnections();
-        if (exports != null) {
-            exports.close();
-        }
-        ioLoops.forEach(IoLoop::close);
         for (Path path : socketFiles) {
             path.toFile().delete();
+        }
+        if (awaitNoConnections()) {
+            if (exports != null) {
+                exports.close();
+            }
+            ioLoops.forEach(IoLoop::close);
+        } else {
+            // A device still has requests: what they use cannot be freed. The process is about to end anyway.
+            LOG.log(
+                    Level.WARNING,
+                    "storage has not answered for {0} s after the stop; leaving it as it is",
+                    STOP_LIMIT.toSeconds());
         }
         stopped.countDown();
     }
@@ -312,15 +323,22 @@ public final class Server implements AutoCloseable {
         done.join();
     }
 
-    private void awaitNoConnections() {
+    /** Whether all connections, and what devices have of theirs, came to their end in time. */
+    private boolean awaitNoConnections() {
+        long deadline = System.nanoTime() + STOP_LIMIT.toNanos();
         synchronized (connections) {
             try {
                 while (!connections.isEmpty()) {
-                    connections.wait();
+                    long millis = (deadline - System.nanoTime()) / 1_000_000;
+                    if (millis <= 0) {
+                        return false;
+                    }
+                    connections.wait(millis);
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
+            return connections.isEmpty();
         }
     }
 }

@@ -23,14 +23,15 @@ final class Export {
     Export(String name, String description, Device device, boolean readOnly) {
         this.name = name;
         this.description = description.isEmpty() ? device.description() : description;
-        this.device = switch (device) {
-            case AsyncBlockDevice async -> async;
+        AsyncBlockDevice async = switch (device) {
+            case AsyncBlockDevice already -> already;
             case BlockDevice simple -> new BlockingAdapter(name, simple);
         };
+        this.device = device.blockSizes().minimum() > 1 ? new WholeBlocks(async) : async;
         this.readOnly = readOnly || device.readOnly();
         features = Set.copyOf(device.features());
         flags = flags();
-        MemorySegment lent = device.memory();
+        MemorySegment lent = this.device.memory();
         memory = lent == null ? 0 : lent.address();
     }
 

@@ -83,6 +83,11 @@ final class IoRequest extends LoopTask implements Request {
         this.loop = loop;
     }
 
+    /** Where it belongs. */
+    IoLoop loop() {
+        return loop;
+    }
+
     /** Gives this to a device. True when it was completed before this returned. */
     boolean submitTo(Export export) {
         STAGE.setVolatile(this, SUBMITTED);

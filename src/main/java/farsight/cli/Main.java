@@ -3,6 +3,7 @@ package farsight.cli;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
+import java.util.Arrays;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -15,17 +16,19 @@ import picocli.CommandLine.UnmatchedArgumentException;
         name = "farsight",
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
-        description = "Storage as Linux block devices: an NBD server and client.",
-        subcommands = {
+        description = "Storage as Linux block devices: an NBD server and client.")
+public final class Main {
+    private static final int FAILED = 1;
+    private static final int MISUSED = 2;
+
+    /** In the order of the help. */
+    private static final List<Class<?>> COMMANDS = List.of(
             ServerCommand.class,
             ClientCommand.class,
             InfoCommand.class,
             CopyCommand.class,
-            CommandLine.HelpCommand.class
-        })
-public final class Main {
-    private static final int FAILED = 1;
-    private static final int MISUSED = 2;
+            RehearseCommand.class,
+            CommandLine.HelpCommand.class);
 
     @Option(
             names = {"-v", "--verbose"},
@@ -36,16 +39,40 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) {
+        Stop.exit(run(arguments));
+    }
+
+    /** Runs one command line, and returns its exit status. */
+    static int run(String... arguments) {
         Main main = new Main();
-        int status = new CommandLine(main)
-                .setExecutionExceptionHandler((failure, line, parsed) -> main.failed(failure))
+        CommandLine farsight = new CommandLine(main);
+        addCommands(farsight, arguments);
+        return farsight.setExecutionExceptionHandler((failure, line, parsed) -> main.failed(failure))
                 .setParameterExceptionHandler((failure, words) -> main.misused(failure))
                 .setExecutionStrategy(parsed -> {
                     Logs.configure(main.verbose);
                     return new CommandLine.RunLast().execute(parsed);
                 })
                 .execute(arguments);
-        Stop.exit(status);
+    }
+
+    /**
+     * The command that is named, or all of them where the help, a mistake or the completion needs them: looking at the
+     * annotations of all takes longer than most commands do.
+     */
+    private static void addCommands(CommandLine farsight, String[] arguments) {
+        String named = Arrays.stream(arguments)
+                .filter(word -> !word.startsWith("-"))
+                .findFirst()
+                .orElse("");
+        List<Class<?>> wanted = COMMANDS.stream()
+                .filter(command -> command != CommandLine.HelpCommand.class
+                        && command.getAnnotation(Command.class).name().equals(named))
+                .toList();
+        if (wanted.isEmpty() && !List.of(arguments).equals(List.of("--version"))) {
+            wanted = COMMANDS;
+        }
+        wanted.forEach(farsight::addSubcommand);
     }
 
     private int failed(Exception failure) {

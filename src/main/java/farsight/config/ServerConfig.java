@@ -14,7 +14,7 @@ import java.util.Map;
  *
  * @param listen where; not empty
  * @param limits what clients may do
- * @param loops threads that serve connections; 0 for one per processor
+ * @param loops the threads that serve connections
  * @param backends the sections of backends: exports of these may be named by clients
  * @param exports by name
  * @param pluginPath directories and jars with further backends; reserved, nothing is loaded from them yet
@@ -22,7 +22,7 @@ import java.util.Map;
 public record ServerConfig(
         List<ListenAddress> listen,
         Limits limits,
-        int loops,
+        Loops loops,
         Map<String, Settings> backends,
         Map<String, ExportConfig> exports,
         List<Path> pluginPath) {
@@ -31,7 +31,11 @@ public record ServerConfig(
 
     /** What a file without a line in it means: the loopback addresses, and nothing to serve there yet. */
     public static final ServerConfig DEFAULT = new ServerConfig(
-            List.of(new ListenAddress.Tcp("localhost", DEFAULT_PORT)), Limits.DEFAULT, 0, Map.of(), Map.of());
+            List.of(new ListenAddress.Tcp("localhost", DEFAULT_PORT)),
+            Limits.DEFAULT,
+            Loops.DEFAULT,
+            Map.of(),
+            Map.of());
 
     public ServerConfig {
         listen = List.copyOf(listen);
@@ -44,7 +48,7 @@ public record ServerConfig(
     public ServerConfig(
             List<ListenAddress> listen,
             Limits limits,
-            int loops,
+            Loops loops,
             Map<String, Settings> backends,
             Map<String, ExportConfig> exports) {
         this(listen, limits, loops, backends, exports, List.of());
@@ -81,7 +85,7 @@ public record ServerConfig(
         ServerSection server = new ServerSection(root.table("server"));
         List<ListenAddress> listen = server.listen();
         Limits limits = server.limits();
-        int loops = server.loops();
+        Loops loops = server.loops();
         List<Path> pluginPath = server.pluginPath();
         server.finish();
 

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 
 /** {@code [server]} of the server's file. Every key has a default, so the section may be left out. */
@@ -13,6 +14,10 @@ final class ServerSection {
     private static final int MOST_LOOPS = 256;
     private static final Duration LEAST_TIME = Duration.ofMillis(1);
     private static final Duration MOST_TIME = Duration.ofHours(1);
+
+    /** A loop that looks for work longer than this has a processor to itself anyway. */
+    private static final Duration MOST_SPIN = Duration.ofSeconds(1);
+
     private static final String EVERY_ADDRESS = "::";
 
     private final Section section;
@@ -73,8 +78,25 @@ final class ServerSection {
                 section.size("pool", 16 << 20, 1L << 42, defaults.poolBytes()));
     }
 
-    int loops() {
-        return (int) section.integer("loops", 0, MOST_LOOPS, 0);
+    Loops loops() {
+        Loops defaults = Loops.DEFAULT;
+        return new Loops(
+                (int) section.integer("loops", 0, MOST_LOOPS, 0),
+                io(defaults.io()),
+                section.duration("spin", Duration.ZERO, MOST_SPIN, defaults.spin()),
+                section.flag("batch", defaults.batch()));
+    }
+
+    private Io io(Io otherwise) {
+        String wanted = section.string("io", "auto");
+        for (Io io : Io.values()) {
+            if (io.name().toLowerCase(Locale.ROOT).equals(wanted)) {
+                return io;
+            }
+        }
+        section.problem(
+                "io", "[server] io is \"" + Values.shorten(wanted) + "\"; it must be \"auto\", \"uring\" or \"epoll\"");
+        return otherwise;
     }
 
     List<Path> pluginPath() {

@@ -1,6 +1,7 @@
 package farsight.config;
 
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -8,7 +9,7 @@ import java.util.regex.Pattern;
 /** Sizes and times as people write them. */
 public final class Sizes {
     private static final Pattern SIZE = Pattern.compile("(\\d+)\\s*([kmgtpe]?)(i?)(b?)", Pattern.CASE_INSENSITIVE);
-    private static final Pattern TIME = Pattern.compile("(\\d+)\\s*(ms|s|m|h)?", Pattern.CASE_INSENSITIVE);
+    private static final Pattern TIME = Pattern.compile("(\\d+)\\s*(us|ms|s|m|h)?", Pattern.CASE_INSENSITIVE);
     private static final String UNITS = "KMGTPE";
 
     private Sizes() {}
@@ -59,7 +60,7 @@ public final class Sizes {
     }
 
     /**
-     * The time of {@code 30} (seconds), {@code 500ms}, {@code 5m}, {@code 1h}.
+     * The time of {@code 30} (seconds), {@code 50us}, {@code 500ms}, {@code 5m}, {@code 1h}.
      *
      * @throws IllegalArgumentException with a message for people
      */
@@ -73,6 +74,7 @@ public final class Sizes {
             long value = Long.parseLong(matcher.group(1));
             String unit = matcher.group(2) == null ? "s" : matcher.group(2).toLowerCase(Locale.ROOT);
             return switch (unit) {
+                case "us" -> Duration.of(value, ChronoUnit.MICROS);
                 case "ms" -> Duration.ofMillis(value);
                 case "m" -> Duration.ofMinutes(value);
                 case "h" -> Duration.ofHours(value);
@@ -83,8 +85,11 @@ public final class Sizes {
         }
     }
 
-    /** The shortest exact text of a time, down to milliseconds: {@code 5m}, {@code 90s}, {@code 500ms}. */
+    /** The shortest exact text of a time, down to microseconds: {@code 5m}, {@code 90s}, {@code 500ms}. */
     public static String formatTime(Duration time) {
+        if (time.getNano() % 1_000_000 != 0) {
+            return time.toNanos() / 1000 + "us";
+        }
         if (time.getNano() != 0) {
             return time.toMillis() + "ms";
         }

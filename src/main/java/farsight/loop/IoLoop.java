@@ -6,6 +6,11 @@ import java.time.Duration;
 /** One thread with its channels, timers, buffers and a queue for tasks of other threads. */
 public interface IoLoop extends AutoCloseable {
 
+    /** The loop whose thread is the caller; null for any other thread. */
+    static IoLoop current() {
+        return EventLoop.ofCurrentThread();
+    }
+
     /** Runs a task on the loop, soon. Any thread; allocates nothing. */
     void execute(LoopTask task);
 
@@ -36,8 +41,27 @@ public interface IoLoop extends AutoCloseable {
      */
     Runnable watch(int fd, Runnable ready);
 
+    /**
+     * The loop's way to read and write files without waiting for them; null when it has none, and others have to wait in
+     * its place. Loop thread only.
+     */
+    default FileIo files() {
+        return null;
+    }
+
+    /**
+     * Reads from a file what memory already has of it. Loop thread only.
+     *
+     * @return bytes, maybe fewer than asked, or a negated errno: EAGAIN when a disk would have to be waited for,
+     *     EOPNOTSUPP when that cannot be told of this file
+     */
+    long readCached(int fd, long address, long length, long offset);
+
     /** The loop's buffers. Loop thread only. */
     Pool pool();
+
+    /** What it has done so far. */
+    Counters counters();
 
     /** The clock of timers, in nanoseconds from an arbitrary origin. */
     long now();

@@ -8,7 +8,6 @@ import farsight.config.Limits;
 import farsight.config.ListenAddress;
 import farsight.config.NbdUri;
 import farsight.config.ServerConfig;
-import farsight.loop.EpollLoop;
 import farsight.loop.IoLoop;
 import farsight.sys.ErrnoException;
 import farsight.sys.SocketAddress;
@@ -76,9 +75,11 @@ public final class Server implements AutoCloseable {
 
     private void open(ServerConfig config, Map<String, BackendProvider> providers) throws IOException {
         exports = exports(config, providers);
-        int count = config.loops() > 0 ? config.loops() : Runtime.getRuntime().availableProcessors();
+        int asked = config.loops().count();
+        int count = asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
+        LoopChoice choice = new LoopChoice(config.loops(), limits.poolBytes() / count);
         for (int i = 0; i < count; i++) {
-            IoLoop loop = new EpollLoop("loop-" + i, limits.poolBytes() / count, System::nanoTime);
+            IoLoop loop = choice.open("loop-" + i);
             ioLoops.add(loop);
             loops.add(new ServerLoop(loop));
         }

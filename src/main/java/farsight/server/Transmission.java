@@ -526,6 +526,7 @@ final class Transmission implements Phase, RequestReader.Sink {
 
     private void answered(IoRequest request) {
         inFlight--;
+        loop.loop().counters().request();
         bytesInFlight -= request.admitted;
         boolean lost = request.errno != 0 && export.device().lost();
         loop.giveBack(request);

@@ -41,6 +41,7 @@ public final class Files {
                     .descriptor(),
             1);
     private static final MethodHandle PREAD = Native.errno("pread", Linux.pread$descriptor());
+    private static final MethodHandle PREADV2 = Native.errno("preadv2", Linux.preadv2$descriptor());
     private static final MethodHandle PWRITE = Native.errno("pwrite", Linux.pwrite$descriptor());
     private static final MethodHandle FDATASYNC = Native.errno("fdatasync", Linux.fdatasync$descriptor());
     private static final MethodHandle FALLOCATE = Native.errno("fallocate", Linux.fallocate$descriptor());
@@ -59,6 +60,21 @@ public final class Files {
     public static long pread(CallState state, int fd, long address, long length, long offset) {
         try {
             return state.check((long) PREAD.invokeExact(state.segment, fd, address, length, offset));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /**
+     * Reads what the page cache has, without waiting for a disk (RWF_NOWAIT).
+     *
+     * @return bytes, maybe fewer than asked; -EAGAIN when the first is not there, -EOPNOTSUPP when it cannot be known
+     */
+    public static long readCached(CallState state, int fd, IoVec into, long offset) {
+        int flags = Linux.RWF_NOWAIT();
+        try {
+            return state.check(
+                    (long) PREADV2.invokeExact(state.segment, fd, into.address(), into.count(), offset, flags));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -84,12 +100,17 @@ public final class Files {
 
     /** Makes a range of a file a hole. 0 or {@code -errno}. */
     public static int punchHole(CallState state, int fd, long offset, long length) {
-        return fallocate(state, fd, Linux.FALLOC_FL_PUNCH_HOLE() | Linux.FALLOC_FL_KEEP_SIZE(), offset, length);
+        return fallocate(state, fd, zeroMode(true), offset, length);
     }
 
     /** Makes a range of a file read as zeroes and stay allocated. 0 or {@code -errno}. */
     public static int zeroRange(CallState state, int fd, long offset, long length) {
-        return fallocate(state, fd, Linux.FALLOC_FL_ZERO_RANGE() | Linux.FALLOC_FL_KEEP_SIZE(), offset, length);
+        return fallocate(state, fd, zeroMode(false), offset, length);
+    }
+
+    /** The mode of fallocate(2) for a hole, or for zeroes that stay allocated. */
+    static int zeroMode(boolean hole) {
+        return Linux.FALLOC_FL_KEEP_SIZE() | (hole ? Linux.FALLOC_FL_PUNCH_HOLE() : Linux.FALLOC_FL_ZERO_RANGE());
     }
 
     private static int fallocate(CallState state, int fd, int mode, long offset, long length) {

@@ -18,10 +18,18 @@ public final class Memory {
      * @throws ErrnoException ENOMEM when the address space or a limit (ulimit -v, vm.overcommit_memory=2) forbids it
      */
     public static MemorySegment map(long bytes) throws ErrnoException {
+        return map(bytes, Linux.MAP_PRIVATE() | Linux.MAP_ANONYMOUS() | Linux.MAP_NORESERVE(), -1, 0);
+    }
+
+    /** Memory that is shared with the kernel by way of a descriptor, for example the rings of io_uring. */
+    static MemorySegment share(int fd, long bytes, long offset) throws ErrnoException {
+        return map(bytes, Linux.MAP_SHARED() | Linux.MAP_POPULATE(), fd, offset);
+    }
+
+    private static MemorySegment map(long bytes, int flags, int fd, long offset) throws ErrnoException {
         int protection = Linux.PROT_READ() | Linux.PROT_WRITE();
-        int flags = Linux.MAP_PRIVATE() | Linux.MAP_ANONYMOUS() | Linux.MAP_NORESERVE();
         try (CallState state = CallState.open()) {
-            long address = (long) MMAP.invokeExact(state.segment, 0L, bytes, protection, flags, -1, 0L);
+            long address = (long) MMAP.invokeExact(state.segment, 0L, bytes, protection, flags, fd, offset);
             if (address == -1) {
                 throw new ErrnoException("mmap of " + bytes + " bytes", state.errno());
             }

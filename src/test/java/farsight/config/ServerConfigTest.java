@@ -68,6 +68,9 @@ class ServerConfigTest {
             handshake_timeout = "500ms"
             pool = 33554432
             loops = 3
+            io = "uring"
+            spin = "50us"
+            batch = true
             plugin_path = ["/usr/share/farsight", "x.jar"]
             """);
         assertThat(config.listen())
@@ -77,7 +80,7 @@ class ServerConfigTest {
                         new Tcp("storage.example", 0),
                         new Unix("/run/farsight.sock"));
         assertThat(config.limits()).isEqualTo(new Limits(1, 2, 3 << 20, 0, 4, Duration.ofMillis(500), 32 << 20));
-        assertThat(config.loops()).isEqualTo(3);
+        assertThat(config.loops()).isEqualTo(new Loops(3, Io.URING, Duration.ofNanos(50_000), true));
         assertThat(config.pluginPath()).containsExactly(Path.of("/usr/share/farsight"), Path.of("x.jar"));
     }
 
@@ -139,11 +142,14 @@ class ServerConfigTest {
                         + " be from 1ms to 1h",
                 "handshake_timeout = 'x' | [server] handshake_timeout: 'x' is not a time such as 30, 500ms, 5m or 1h,"
                         + " in whole numbers",
+                "io = 'kqueue' | [server] io is \"kqueue\"; it must be \"auto\", \"uring\" or \"epoll\"",
+                "spin = '1001ms' | [server] spin is 1001ms; it must be from 0s to 1s",
+                "batch = 1 | [server] batch must be true or false, not 1",
                 "loops = 257 | [server] loops is 257; it must be from 0 to 256",
                 "plugin_path = [1] | [server] plugin_path must be an array of strings, not an array with other things",
                 "tls = 'off' | unknown key 'tls' in [server]; known are unix, address, port, max_connections,"
                         + " max_requests, max_bytes, max_errors, max_options, handshake_timeout, pool, loops,"
-                        + " plugin_path",
+                        + " io, spin, batch, plugin_path",
                 "max-errors = 1 | unknown key 'max-errors' in [server]; did you mean 'max_errors'?",
             },
             delimiter = '|',
@@ -344,7 +350,7 @@ class ServerConfigTest {
         Limits limits = Limits.DEFAULT.withMaxErrors(1);
         Map<String, ExportConfig> exports = Map.of("a", new ExportConfig("a", "b", Settings.NONE, true, ""));
         assertThat(ServerConfig.DEFAULT.withListen(listen).withLimits(limits).withExports(exports))
-                .isEqualTo(new ServerConfig(listen, limits, 0, Map.of(), exports, List.of()))
-                .isEqualTo(new ServerConfig(listen, limits, 0, Map.of(), exports));
+                .isEqualTo(new ServerConfig(listen, limits, Loops.DEFAULT, Map.of(), exports, List.of()))
+                .isEqualTo(new ServerConfig(listen, limits, Loops.DEFAULT, Map.of(), exports));
     }
 }

@@ -7,8 +7,10 @@ import farsight.backend.Settings;
 import farsight.backend.file.FileProvider;
 import farsight.backend.memory.MemoryProvider;
 import farsight.config.ExportConfig;
+import farsight.config.Io;
 import farsight.config.Limits;
 import farsight.config.ListenAddress;
+import farsight.config.Loops;
 import farsight.config.ServerConfig;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
@@ -16,7 +18,9 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
@@ -39,6 +43,7 @@ final class TestServer implements AutoCloseable {
         private final Map<String, Device> devices = new HashMap<>();
         private Limits limits = Limits.DEFAULT;
         private int loops = 1;
+        private Io io = Io.valueOf(System.getProperty("farsight.io", "auto").toUpperCase(Locale.ROOT));
 
         Builder(Path directory) {
             this.directory = directory;
@@ -66,6 +71,16 @@ final class TestServer implements AutoCloseable {
             return this;
         }
 
+        /** What the loops stand on; by default whatever the system property farsight.io says. */
+        Builder io(Io io) {
+            this.io = io;
+            return this;
+        }
+
+        private Loops loops() {
+            return new Loops(loops, io, Duration.ZERO, false);
+        }
+
         Builder loops(int loops) {
             this.loops = loops;
             return this;
@@ -76,7 +91,7 @@ final class TestServer implements AutoCloseable {
             Map<String, BackendProvider> providers = Map.of(
                     "memory", new MemoryProvider(), "file", new FileProvider(), "test", new DeviceProvider(devices));
             ServerConfig config = new ServerConfig(
-                    java.util.List.of(new ListenAddress.Unix(socket.toString())), limits, loops, Map.of(), exports);
+                    java.util.List.of(new ListenAddress.Unix(socket.toString())), limits, loops(), Map.of(), exports);
             return new TestServer(Server.start(config, providers), socket);
         }
     }

@@ -1,0 +1,282 @@
+package farsight.loop;
+
+import farsight.buffer.Buffer;
+import farsight.buffer.Pool;
+import farsight.sys.CallState;
+import farsight.sys.ErrnoException;
+import farsight.sys.EventFd;
+import farsight.sys.Files;
+import farsight.sys.IoVec;
+import farsight.sys.Scheduling;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.PriorityQueue;
+
+/**
+ * What loops have in common: the thread with its turns, tasks, timers and buffers. A turn waits for events, deals with all
+ * of them, runs tasks and timers, and lets the channels that were touched send.
+ */
+abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
+    /** What one receive takes at most; what a socket holds by default is about as much. */
+    static final int RECEIVE_SIZE = 256 << 10;
+
+    private static final Logger LOG = System.getLogger(EventLoop.class.getName());
+
+    private final CallState state = CallState.forever();
+    private final LoopOptions options;
+    private final Pool pool;
+    private final EventFd wake;
+    private final LoopThread thread;
+    private final Spinner spinner;
+    private final Counters counters = new Counters();
+    private final TaskQueue tasks = new TaskQueue();
+    private final PriorityQueue<Timer> timers = new PriorityQueue<>();
+    private final ArrayDeque<StreamChannel> touched = new ArrayDeque<>();
+    private final IoVec single = new IoVec(1);
+
+    private Buffer receiveBuffer;
+    private volatile boolean sleeping;
+    private volatile boolean stopping;
+
+    EventLoop(String name, LoopOptions options) throws ErrnoException {
+        this.options = options;
+        pool = new Pool(options.poolBytes());
+        wake = new EventFd();
+        spinner = new Spinner(options.spin().toNanos());
+        thread = new LoopThread(this, name, this::run);
+    }
+
+    /** The loop whose thread is the caller; null for any other thread. */
+    static EventLoop ofCurrentThread() {
+        return Thread.currentThread() instanceof LoopThread here ? here.loop() : null;
+    }
+
+    /** The last thing that the constructor of an implementation does. */
+    final void start() {
+        thread.start();
+    }
+
+    // ---- what implementations do ---------------------------------------------------------------------------------
+
+    /** Called once, first of all on the loop's thread. */
+    abstract void begin();
+
+    /**
+     * Waits for events: so many nanoseconds, or for ever (-1), or not at all (0).
+     *
+     * @return whether there is something to {@link #dispatch}
+     */
+    abstract boolean await(long nanos);
+
+    /** Deals with the events of the last wait. */
+    abstract void dispatch();
+
+    /** Whether something is under way whose end has to be waited for even when the loop stops. */
+    abstract boolean busy();
+
+    /** Called once, last of all on the loop's thread. */
+    abstract void end();
+
+    /** Called when the thread is gone. */
+    abstract void free();
+
+    // ---- the thread ----------------------------------------------------------------------------------------------
+
+    private void run() {
+        if (options.batch()) {
+            try {
+                Scheduling.batch();
+            } catch (ErrnoException e) {
+                LOG.log(Level.WARNING, "{0}; going on without batch = true", e.getMessage());
+            }
+        }
+        begin();
+        while (!stopping || !tasks.isEmpty() || busy()) {
+            await();
+            counters.turn();
+            dispatch();
+            runTasks();
+            runTimers();
+            endTurn();
+        }
+        freeReceiveBuffer();
+        end();
+    }
+
+    private void await() {
+        if (spinner.wanted() && spin()) {
+            return;
+        }
+        // Whoever adds a task after the last look at the queue sees that the loop sleeps, and wakes it.
+        sleeping = true;
+        boolean due = !tasks.isEmpty() || stopping && !busy();
+        long nanos = due ? 0 : untilTimer();
+        if (nanos != 0) {
+            counters.sleep();
+        }
+        await(nanos);
+        sleeping = false;
+    }
+
+    /** Looks for work again and again for a while, which is quicker than being woken. */
+    private boolean spin() {
+        spinner.begin();
+        do {
+            if (await(0) || !tasks.isEmpty() || untilTimer() == 0) {
+                spinner.found();
+                return true;
+            }
+            Thread.onSpinWait();
+        } while (!stopping && spinner.goesOn());
+        return false;
+    }
+
+    /** Nanoseconds until the next timer is due; -1 when there is none. */
+    private long untilTimer() {
+        Timer first = timers.peek();
+        return first == null ? -1 : Math.max(0, first.deadline - now());
+    }
+
+    private void runTasks() {
+        LoopTask task = tasks.takeAll();
+        while (task != null) {
+            LoopTask following = task.next;
+            task.next = null;
+            try {
+                task.run();
+            } catch (RuntimeException | AssertionError e) {
+                LOG.log(Level.ERROR, "a task failed: " + e, e);
+            }
+            task = following;
+        }
+    }
+
+    private void runTimers() {
+        while (!timers.isEmpty() && timers.peek().deadline - now() <= 0) {
+            try {
+                timers.poll().expire();
+            } catch (RuntimeException | AssertionError e) {
+                LOG.log(Level.ERROR, "a timer failed: " + e, e);
+            }
+        }
+    }
+
+    private void endTurn() {
+        StreamChannel channel;
+        while ((channel = touched.poll()) != null) {
+            try {
+                channel.turnOver();
+            } catch (RuntimeException | AssertionError e) {
+                failed(channel, e);
+            }
+        }
+    }
+
+    /** A mistake of ours costs the one channel that it happened on. */
+    static void failed(Object target, Throwable cause) {
+        LOG.log(Level.ERROR, "an event failed: " + cause, cause);
+        if (target instanceof StreamChannel channel) {
+            channel.broken(0);
+        }
+    }
+
+    // ---- for implementations and channels ------------------------------------------------------------------------
+
+    final CallState callState() {
+        return state;
+    }
+
+    final EventFd wake() {
+        return wake;
+    }
+
+    /** The buffer to receive into: one that nobody kept, or null when the pool is at its limit. */
+    final Buffer receiveBuffer() {
+        if (receiveBuffer != null && receiveBuffer.shared()) {
+            freeReceiveBuffer();
+        }
+        if (receiveBuffer == null) {
+            receiveBuffer = pool.take(RECEIVE_SIZE);
+        }
+        return receiveBuffer;
+    }
+
+    private void freeReceiveBuffer() {
+        if (receiveBuffer != null) {
+            receiveBuffer.release();
+            receiveBuffer = null;
+        }
+    }
+
+    final void touch(StreamChannel channel) {
+        touched.add(channel);
+    }
+
+    // ---- IoLoop --------------------------------------------------------------------------------------------------
+
+    @Override
+    public final void execute(LoopTask task) {
+        tasks.add(task);
+        if (sleeping && Thread.currentThread() != thread) {
+            sleeping = false;
+            wake.signal();
+        }
+    }
+
+    @Override
+    public final boolean inLoop() {
+        return Thread.currentThread() == thread;
+    }
+
+    @Override
+    public final Timer after(Duration delay, Runnable task) {
+        Timer timer = new Timer(now() + delay.toNanos(), task);
+        timers.add(timer);
+        return timer;
+    }
+
+    @Override
+    public final long readCached(int fd, long address, long length, long offset) {
+        single.clear();
+        single.add(address, length);
+        return Files.readCached(state, fd, single, offset);
+    }
+
+    @Override
+    public final Pool pool() {
+        return pool;
+    }
+
+    @Override
+    public final Counters counters() {
+        return counters;
+    }
+
+    @Override
+    public final long now() {
+        return options.clock().getAsLong();
+    }
+
+    @Override
+    public final void close() {
+        stopping = true;
+        wake.signal();
+        try {
+            thread.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return;
+        }
+        free();
+        freeAll();
+    }
+
+    /** For a constructor that fails, and for the end. */
+    final void freeAll() {
+        wake.close();
+        single.close();
+        pool.close();
+    }
+}

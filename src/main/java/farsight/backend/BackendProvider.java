@@ -46,14 +46,6 @@ public interface BackendProvider {
     }
 
     /**
-     * Whether this kind of storage can tell holes from data. A server without any such storage does not offer structured
-     * replies, which would cost its clients more for each read and bring them nothing.
-     */
-    default boolean tellsExtents() {
-        return true;
-    }
-
-    /**
      * Makes the backend of one server. Must not connect or open anything: what is missing shows when an export is opened.
      *
      * @param server values for {@link #serverSettings}

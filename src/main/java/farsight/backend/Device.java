@@ -41,6 +41,12 @@ public sealed interface Device extends AutoCloseable permits BlockDevice, AsyncB
     }
 
     /**
+     * Says that a client's data now lies in a range of {@link #memory}, to storage that keeps account of its holes. Called
+     * after every write and before it is answered, from any thread; it must be quick.
+     */
+    default void written(long offset, long length) {}
+
+    /**
      * Whether this device will serve nothing any more, although its storage may. The server then closes its connections
      * and opens the storage anew for the next one.
      */

@@ -21,6 +21,8 @@ public enum Feature {
     CACHE,
     /** {@code extents} tells holes from data. */
     EXTENTS,
+    /** {@code extents} costs so little that the server asks before it reads, and sends no zeroes that are a hole. */
+    QUICK_EXTENTS,
     /** The storage is a rotating disk. */
     ROTATIONAL;
 

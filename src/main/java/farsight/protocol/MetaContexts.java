@@ -8,16 +8,12 @@ import java.util.List;
  * Which metadata a client asks for (proto.md, NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT).
  *
  * @param export whose
- * @param queries {@code namespace:leaf}, or {@code namespace:} for all of it
+ * @param queries {@code namespace:leaf}, or {@code namespace:} for all of it; at most {@link #MOST_QUERIES} are kept
+ * @param count how many queries there were
  */
-public record MetaContexts(String export, List<String> queries) {
-    /** The one context that this server knows: holes and zeroes (proto.md, "The base:allocation metadata context"). */
-    public static final String ALLOCATION = "base:allocation";
-
-    /** The number that it has in replies. */
-    public static final int ALLOCATION_ID = 1;
-
-    private static final int MOST_QUERIES = 64;
+public record MetaContexts(String export, List<String> queries, long count) {
+    /** How many queries are looked at. */
+    public static final int MOST_QUERIES = 64;
 
     /** Reads the data of either option. Inner lengths must fill the outer one exactly. */
     public static MetaContexts parse(MemorySegment data) throws ProtocolException {
@@ -29,18 +25,22 @@ public record MetaContexts(String export, List<String> queries) {
         }
         long count = Integer.toUnsignedLong(data.get(Wire.INT, at));
         at += 4;
-        if (count > MOST_QUERIES) {
-            throw new ProtocolException("the option has " + count + " queries; at most " + MOST_QUERIES + " are taken");
-        }
         List<String> queries = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
-            queries.add(string(data, at, "query"));
+        // Each takes 4 bytes at least, so this ends with the option, whatever count says.
+        for (long i = 0; i < count; i++) {
+            String query = string(data, at, "query");
             at += 4 + length(data, at);
+            if (query.indexOf(':') < 1) {
+                throw new ProtocolException("the query " + Text.quote(query) + " has no namespace");
+            }
+            if (queries.size() < MOST_QUERIES) {
+                queries.add(query);
+            }
         }
         if (at != data.byteSize()) {
             throw new ProtocolException("the option has " + (data.byteSize() - at) + " bytes after its queries");
         }
-        return new MetaContexts(export, queries);
+        return new MetaContexts(export, queries, count);
     }
 
     private static long length(MemorySegment data, long at) {
@@ -52,10 +52,5 @@ public record MetaContexts(String export, List<String> queries) {
             throw new ProtocolException("the " + what + " is longer than the option it is in");
         }
         return Text.read(data.asSlice(at + 4, length(data, at)), what);
-    }
-
-    /** Whether the client wants {@link #ALLOCATION}; no query at all means everything in a list, and nothing in a set. */
-    public boolean wantsAllocation(boolean listing) {
-        return listing && queries.isEmpty() || queries.contains(ALLOCATION) || listing && queries.contains("base:");
     }
 }

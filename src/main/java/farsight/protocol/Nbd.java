@@ -103,6 +103,9 @@ public final class Nbd {
     public static final int NBD_STATE_HOLE = 1;
     public static final int NBD_STATE_ZERO = 1 << 1;
 
+    /** Of the context {@code farsight:dirty}: may have been changed since the server was started. */
+    public static final int FARSIGHT_STATE_DIRTY = 1;
+
     // Error values.
     public static final int NBD_EPERM = 1;
     public static final int NBD_EIO = 5;

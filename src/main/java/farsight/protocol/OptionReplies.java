@@ -71,13 +71,15 @@ public final class OptionReplies {
         add(o -> o.write(text));
     }
 
-    /** One export of NBD_OPT_LIST. */
-    public void server(String name) {
+    /** One export of NBD_OPT_LIST; its description may be empty. */
+    public void server(String name, String description) {
         byte[] text = name.getBytes(StandardCharsets.UTF_8);
-        header(Nbd.NBD_OPT_LIST, Nbd.NBD_REP_SERVER, 4 + text.length);
+        byte[] details = truncated(description);
+        header(Nbd.NBD_OPT_LIST, Nbd.NBD_REP_SERVER, 4 + text.length + details.length);
         add(o -> {
             o.writeInt(text.length);
             o.write(text);
+            o.write(details);
         });
     }
 

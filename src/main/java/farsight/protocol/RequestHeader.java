@@ -2,10 +2,13 @@ package farsight.protocol;
 
 import java.lang.foreign.MemorySegment;
 
-/** A request as it travels, with a 32-bit length (proto.md, "Request message"). Allocates nothing. */
+/** A request as it travels, compact or extended (proto.md, "Request message"). Allocates nothing. */
 public final class RequestHeader {
-    /** Bytes. */
+    /** Bytes with a 32-bit length. */
     public static final int SIZE = 28;
+
+    /** Bytes with a 64-bit length: the same up to there (NBD_OPT_EXTENDED_HEADERS). */
+    public static final int EXTENDED_SIZE = 32;
 
     private static final long FLAGS = 4;
     private static final long TYPE = 6;
@@ -43,7 +46,20 @@ public final class RequestHeader {
         return Integer.toUnsignedLong(memory.get(Wire.INT, at + LENGTH));
     }
 
-    /** Writes a whole request header. */
+    /** Of an extended request. Unsigned: negative means 2^63 or more. */
+    public static long extendedLength(MemorySegment memory, long at) {
+        return memory.get(Wire.LONG, at + LENGTH);
+    }
+
+    /** Writes a whole extended request header. */
+    public static void writeExtended(
+            MemorySegment memory, long at, int flags, int type, long cookie, long offset, long length) {
+        write(memory, at, flags, type, cookie, offset, 0);
+        memory.set(Wire.INT, at, Nbd.NBD_EXTENDED_REQUEST_MAGIC);
+        memory.set(Wire.LONG, at + LENGTH, length);
+    }
+
+    /** Writes a whole compact request header. */
     public static void write(
             MemorySegment memory, long at, int flags, int type, long cookie, long offset, long length) {
         memory.set(Wire.INT, at, Nbd.NBD_REQUEST_MAGIC);

@@ -7,6 +7,7 @@ import farsight.loop.ChannelHandler;
 import farsight.protocol.Nbd;
 import farsight.sys.ErrnoException;
 import farsight.sys.SocketAddress;
+import farsight.sys.Sockets;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 
@@ -33,7 +34,15 @@ final class Connection implements ChannelHandler {
 
     /** Takes over an accepted socket and greets. Loop thread. */
     void start(int fd) {
-        channel = loop.loop().open(fd, this);
+        try {
+            channel = loop.loop().open(fd, this);
+        } catch (IllegalStateException e) {
+            LOG.log(Level.WARNING, "{0}: cannot be served: {1}", peer, e.getMessage());
+            Sockets.close(fd);
+            closed = true;
+            gone();
+            return;
+        }
         Handshake handshake = new Handshake(this, channel, loop, server.exports());
         phase = handshake;
         handshake.start();
@@ -44,10 +53,10 @@ final class Connection implements ChannelHandler {
     }
 
     /** The handshake is over. What was received beyond it comes from the handshake. */
-    Transmission transmit(Export chosen, boolean structured, boolean allocation) {
+    Transmission transmit(Export chosen, Terms terms) {
         export = chosen;
         LOG.log(Level.INFO, "{0}: opened export ''{1}'' ({2} bytes)", peer, chosen.name(), chosen.size());
-        Transmission transmission = new Transmission(this, channel, loop, chosen, structured, allocation);
+        Transmission transmission = new Transmission(this, channel, loop, chosen, terms);
         phase = transmission;
         return transmission;
     }
@@ -69,6 +78,13 @@ final class Connection implements ChannelHandler {
                     Long.toUnsignedString(request.start),
                     request.wanted,
                     Nbd.errorName(error));
+        }
+    }
+
+    /** Ends the connection so that all that was sent arrives. The phase has let go of everything; it is over. */
+    void drain() {
+        if (!closed) {
+            phase = new Draining(this, channel, loop);
         }
     }
 

@@ -5,6 +5,7 @@ import farsight.backend.BlockDevice;
 import farsight.backend.Device;
 import farsight.backend.Feature;
 import farsight.protocol.Nbd;
+import farsight.sys.GranuleMap;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.Set;
@@ -18,9 +19,14 @@ final class Export {
     private final Set<Feature> features;
     private final int flags;
     private final long memory;
+    private final GranuleMap dirty;
 
-    /** @param readOnly whether it is served read-only although the storage could be written */
-    Export(String name, String description, Device device, boolean readOnly) {
+    /**
+     * @param readOnly whether it is served read-only although the storage could be written
+     * @param dirty where its changes are noted; null when nobody may ask for them
+     */
+    Export(String name, String description, Device device, boolean readOnly, GranuleMap dirty) {
+        this.dirty = dirty;
         this.name = name;
         this.description = description.isEmpty() ? device.description() : description;
         AsyncBlockDevice async = switch (device) {
@@ -47,10 +53,8 @@ final class Export {
         if (readOnly) {
             return result | Nbd.NBD_FLAG_READ_ONLY;
         }
-        result |= Nbd.NBD_FLAG_SEND_WRITE_ZEROES;
-        if (features.contains(Feature.WRITE_ZEROES) && features.contains(Feature.FAST_ZERO)) {
-            result |= Nbd.NBD_FLAG_SEND_FAST_ZERO;
-        }
+        // Storage that cannot zero quickly fails quickly, which is as good to know.
+        result |= Nbd.NBD_FLAG_SEND_WRITE_ZEROES | Nbd.NBD_FLAG_SEND_FAST_ZERO;
         if (features.contains(Feature.FLUSH)) {
             result |= Nbd.NBD_FLAG_SEND_FLUSH;
         }
@@ -83,14 +87,29 @@ final class Export {
         return features.contains(feature);
     }
 
-    /** What is advertised, NBD_FLAG_*. */
-    int transmissionFlags() {
-        return flags;
+    /** What is advertised, NBD_FLAG_*, which depends on what was negotiated. */
+    int transmissionFlags(Terms terms) {
+        boolean payload = terms.style().extended() && !terms.contexts().isEmpty();
+        return flags
+                | (terms.style().chunked() ? Nbd.NBD_FLAG_SEND_DF : 0)
+                | (payload ? Nbd.NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
     }
 
     /** Address of the storage's memory when it lends it, else 0. */
     long memory() {
         return memory;
+    }
+
+    /** Notes that a range is about to be changed. */
+    void changing(long offset, long length) {
+        if (dirty != null) {
+            dirty.mark(offset, length);
+        }
+    }
+
+    /** What was changed since the server was started; null when that is not noted. */
+    GranuleMap dirty() {
+        return dirty;
     }
 
     void close() throws IOException {

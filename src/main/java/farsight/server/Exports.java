@@ -5,15 +5,20 @@ import farsight.backend.BackendProvider;
 import farsight.backend.Device;
 import farsight.backend.Settings;
 import farsight.config.ExportConfig;
+import farsight.protocol.MetaContext;
 import farsight.protocol.Text;
+import farsight.sys.GranuleMap;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -25,6 +30,14 @@ import java.util.concurrent.CompletionException;
  */
 final class Exports implements AutoCloseable {
     private static final Logger LOG = System.getLogger(Exports.class.getName());
+
+    /** How many exports are listed at most. */
+    private static final int MOST_LISTED = 10_000;
+
+    /** What is noted as changed together; more for large exports, whose map has at most this many bits. */
+    private static final long DIRTY_GRANULE = 64 << 10;
+
+    private static final long MOST_DIRTY_BITS = 1 << 26;
 
     /** An open or opening export, and how many use it. */
     private static final class Entry {
@@ -38,6 +51,7 @@ final class Exports implements AutoCloseable {
     private final Map<String, ExportConfig> configured;
     private final Map<String, Entry> open = new HashMap<>();
     private final Map<Export, Entry> entries = new HashMap<>();
+    private final Map<String, GranuleMap> changes = new HashMap<>();
     private boolean closed;
 
     /**
@@ -56,21 +70,77 @@ final class Exports implements AutoCloseable {
         this.configured = configured;
     }
 
-    /** Whether there is anything for which structured replies are better than simple ones. */
-    boolean mayTellExtents() {
-        return backends.keySet().stream().anyMatch(name -> providers.get(name).tellsExtents());
-    }
-
-    /** Names for NBD_OPT_LIST. */
+    /** The exports that the configuration names. */
     List<String> listed() {
         return configured.keySet().stream().sorted().toList();
     }
 
-    /** An export for one more connection, opened if need be on a thread of its own; {@link #release} when it is over. */
-    CompletableFuture<Export> open(String asked) {
-        String name = asked.isEmpty() && configured.size() == 1
+    /** An export as NBD_OPT_LIST tells it. */
+    record Listed(String name, String description) {}
+
+    /**
+     * All that can be listed: what the configuration names, and what backends know that clients may name. On a thread of
+     * its own.
+     */
+    CompletableFuture<List<Listed>> list() {
+        CompletableFuture<List<Listed>> result = new CompletableFuture<>();
+        Thread.ofPlatform().name("list-exports").daemon(true).start(() -> {
+            try {
+                result.complete(listAll());
+            } catch (RuntimeException | Error e) {
+                result.completeExceptionally(e);
+            }
+        });
+        return result;
+    }
+
+    private List<Listed> listAll() {
+        List<Listed> all = new ArrayList<>();
+        for (String name : listed()) {
+            all.add(new Listed(name, configured.get(name).description()));
+        }
+        for (String backend : typed.keySet().stream().sorted().toList()) {
+            try {
+                for (String spec : typed.get(backend).list()) {
+                    if (all.size() < MOST_LISTED) {
+                        all.add(new Listed(backend + ":" + spec, ""));
+                    }
+                }
+            } catch (IOException | RuntimeException e) {
+                LOG.log(Level.WARNING, "backend {0} cannot list its exports: {1}", backend, e.getMessage());
+            }
+        }
+        return all;
+    }
+
+    /** What may be asked about the blocks of an export, which is not opened for this; empty when there is none of that name. */
+    Optional<Set<MetaContext>> contexts(String asked) {
+        String name = canonical(asked);
+        if (configured.containsKey(name)) {
+            return Optional.of(EnumSet.allOf(MetaContext.class));
+        }
+        int colon = name.indexOf(':');
+        if (colon < 0 || !typed.containsKey(name.substring(0, colon))) {
+            return Optional.empty();
+        }
+        try {
+            providers.get(name.substring(0, colon)).parse(name.substring(colon + 1));
+        } catch (IllegalArgumentException e) {
+            return Optional.empty();
+        }
+        // Changes are noted for a number of exports that is known, which clients' own names are not.
+        return Optional.of(EnumSet.of(MetaContext.ALLOCATION));
+    }
+
+    private String canonical(String asked) {
+        return asked.isEmpty() && configured.size() == 1
                 ? configured.keySet().iterator().next()
                 : asked;
+    }
+
+    /** An export for one more connection, opened if need be on a thread of its own; {@link #release} when it is over. */
+    CompletableFuture<Export> open(String asked) {
+        String name = canonical(asked);
         Entry entry;
         synchronized (this) {
             if (closed) {
@@ -117,7 +187,7 @@ final class Exports implements AutoCloseable {
         ExportConfig config = configured.get(name);
         if (config != null) {
             Device device = backends.get(config.backend()).open(config.settings());
-            return new Export(name, config.description(), device, config.readOnly());
+            return new Export(name, config.description(), device, config.readOnly(), changes(name, device));
         }
         int colon = name.indexOf(':');
         Backend backend = colon < 0 ? null : typed.get(name.substring(0, colon));
@@ -130,7 +200,23 @@ final class Exports implements AutoCloseable {
         } catch (IllegalArgumentException e) {
             throw new UnknownExportException(e.getMessage());
         }
-        return new Export(name, "", backend.openTyped(settings), false);
+        return new Export(name, "", backend.openTyped(settings), false, null);
+    }
+
+    /** Where changes of a configured export are noted; they outlive its device, which is closed when nobody uses it. */
+    private GranuleMap changes(String name, Device device) throws IOException {
+        synchronized (this) {
+            GranuleMap map = changes.get(name);
+            if (map == null) {
+                long granule = DIRTY_GRANULE;
+                while (device.size() / granule > MOST_DIRTY_BITS) {
+                    granule *= 2;
+                }
+                map = new GranuleMap(device.size(), granule);
+                changes.put(name, map);
+            }
+            return map;
+        }
     }
 
     private String unknown(String name, int colon) {
@@ -185,6 +271,7 @@ final class Exports implements AutoCloseable {
                 // It never opened, which was said when it happened.
             }
         }
+        changes.values().forEach(GranuleMap::close);
         backends.values().forEach(backend -> {
             try {
                 backend.close();

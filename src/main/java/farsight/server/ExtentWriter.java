@@ -2,50 +2,74 @@ package farsight.server;
 
 import farsight.backend.ExtentSink;
 import farsight.protocol.Nbd;
-import farsight.protocol.Wire;
+import farsight.protocol.ReplyChunk;
+import farsight.sys.GranuleMap;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Writes what a device tells of a range as descriptors of a block status reply: neighbours of one kind are one
- * descriptor, none reaches past the range, and there are at most as many as fit. Belongs to the request's owner.
+ * Writes what is known of a range as descriptors of a block status reply: neighbours of one kind are one descriptor, none
+ * reaches past the range, and there are at most as many as fit. Belongs to the request's owner.
  */
 final class ExtentWriter implements ExtentSink {
-    private static final int DESCRIPTOR = 8;
-
     private MemorySegment target;
+    private boolean extended;
+    private int size;
     private long left;
     private int most;
     private int count;
+    private long lastLength;
+    private int lastState;
 
     /** @param most descriptors, at least 1 */
-    void begin(MemorySegment target, long range, int most) {
+    void begin(MemorySegment target, boolean extended, long range, int most) {
         this.target = target;
-        this.left = range;
-        this.most = Math.min(most, (int) (target.byteSize() / DESCRIPTOR));
+        this.extended = extended;
+        size = ReplyChunk.descriptorSize(extended);
+        left = range;
+        this.most = (int) Math.min(most, target.byteSize() / size);
         count = 0;
+        lastLength = 0;
     }
 
     @Override
     public boolean extent(long length, boolean hole, boolean zero) {
+        return add(length, (hole ? Nbd.NBD_STATE_HOLE : 0) | (zero ? Nbd.NBD_STATE_ZERO : 0));
+    }
+
+    /** What of a range was changed. */
+    void dirty(GranuleMap map, long offset) {
+        long at = offset;
+        long end = offset + left;
+        boolean wanted = true;
+        while (at < end && wanted) {
+            long run = map.run(at, end);
+            wanted = add(Math.abs(run), run > 0 ? Nbd.FARSIGHT_STATE_DIRTY : 0);
+            at += Math.abs(run);
+        }
+    }
+
+    private boolean add(long length, int state) {
         long inside = Math.min(length, left);
-        int state = (hole ? Nbd.NBD_STATE_HOLE : 0) | (zero ? Nbd.NBD_STATE_ZERO : 0);
-        if (count > 0 && target.get(Wire.INT, (count - 1) * (long) DESCRIPTOR + 4) == state) {
-            // The range is below 2^32, so the sum fits as well.
-            long last = Integer.toUnsignedLong(target.get(Wire.INT, (count - 1) * (long) DESCRIPTOR));
-            target.set(Wire.INT, (count - 1) * (long) DESCRIPTOR, (int) (last + inside));
+        if (count > 0 && lastState == state) {
+            lastLength += inside;
         } else if (count == most) {
             return false;
         } else {
-            target.set(Wire.INT, count * (long) DESCRIPTOR, (int) inside);
-            target.set(Wire.INT, count * (long) DESCRIPTOR + 4, state);
             count++;
+            lastLength = inside;
+            lastState = state;
         }
+        ReplyChunk.descriptor(target, (count - 1L) * size, extended, lastLength, state);
         left -= inside;
         return left > 0;
     }
 
+    int count() {
+        return count;
+    }
+
     /** Bytes written. */
     int bytes() {
-        return count * DESCRIPTOR;
+        return count * size;
     }
 }

@@ -7,15 +7,21 @@ import farsight.buffer.Buffer;
 import farsight.loop.Channel;
 import farsight.loop.Timer;
 import farsight.protocol.ExportRequest;
+import farsight.protocol.MetaContext;
 import farsight.protocol.MetaContexts;
 import farsight.protocol.Nbd;
 import farsight.protocol.OptionHeader;
 import farsight.protocol.OptionReplies;
 import farsight.protocol.ProtocolException;
+import farsight.protocol.ReplyStyle;
+import farsight.protocol.Text;
 import farsight.protocol.Wire;
 import farsight.sys.IoVec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletionException;
 
 /**
@@ -27,7 +33,11 @@ final class Handshake implements Phase {
     /** The longest option that is read; longer ones are passed over and refused (NBD_REP_ERR_TOO_BIG). */
     private static final int MAX_OPTION = 32 << 10;
 
+    private static final int INPUT = 2 * MAX_OPTION;
     private static final int CLIENT_FLAGS_SIZE = 4;
+    private static final int DEFAULT_BLOCK = 512;
+    private static final String BLOCK_SIZE_REQUIRED =
+            "ask for NBD_INFO_BLOCK_SIZE and keep to it: smaller blocks cannot be served";
 
     private final Connection connection;
     private final Channel channel;
@@ -36,8 +46,9 @@ final class Handshake implements Phase {
     private final Timer timer;
 
     /** Received bytes that are not handled yet: from {@link #at} to {@link #end} of {@link #input}. */
-    private Buffer input;
+    private MemorySegment input;
 
+    private Arena inputArena;
     private int at;
     private int end;
 
@@ -49,19 +60,21 @@ final class Handshake implements Phase {
     private IoVec output;
     private boolean flagsSeen;
     private boolean noZeroes;
-    private boolean structured;
+    private ReplyStyle style = ReplyStyle.SIMPLE;
 
-    /** The export that "base:allocation" was set for; null when it was not. */
-    private String allocationOf;
+    /** The contexts that were set last, and the export that they were set for. */
+    private Set<MetaContext> contexts = Set.of();
 
-    private boolean allocation;
-    private boolean opening;
+    private String contextsOf;
+    private boolean busy;
     private boolean closing;
     private boolean closed;
     private int options;
 
     /** The export that transmission begins with once the last answer is sent. */
     private Export chosen;
+
+    private Terms chosenTerms;
 
     Handshake(Connection connection, Channel channel, ServerLoop loop, Exports exports) {
         this.connection = connection;
@@ -105,23 +118,21 @@ final class Handshake implements Phase {
             return true;
         }
         if (input == null) {
-            input = loop.loop().pool().take(2 * MAX_OPTION);
-            if (input == null) {
-                return false;
-            }
+            // Not from the pool: a handshake gets on, and ends, whatever transmissions have taken of that.
+            inputArena = Arena.ofConfined();
+            input = inputArena.allocate(INPUT);
             at = 0;
             end = 0;
         }
-        if (end + length > input.capacity()) {
-            MemorySegment memory = input.memory();
-            MemorySegment.copy(memory, at, memory, 0, end - at);
+        if (end + length > INPUT) {
+            MemorySegment.copy(input, at, input, 0, end - at);
             end -= at;
             at = 0;
         }
-        if (end + length > input.capacity()) {
+        if (end + length > INPUT) {
             return false;
         }
-        MemorySegment.copy(buffer.memory(), from, input.memory(), end, length);
+        MemorySegment.copy(buffer.memory(), from, input, end, length);
         end += length;
         return true;
     }
@@ -132,21 +143,29 @@ final class Handshake implements Phase {
 
     /** Handles what is complete, until an answer has to be waited for. */
     private void proceed() {
-        while (!closed && !closing && !opening && chosen == null && !channel.sending()) {
+        while (!closed && !closing && !busy && chosen == null && !channel.sending()) {
             if (!flagsSeen) {
                 if (available() < CLIENT_FLAGS_SIZE) {
                     break;
                 }
-                clientFlags(input.memory().get(Wire.INT, at));
+                clientFlags(input.get(Wire.INT, at));
                 at += CLIENT_FLAGS_SIZE;
             } else if (!option()) {
                 break;
             }
             send();
         }
-        if (!closed && available() == 0 && input != null) {
-            input.release();
+        if (!closed && available() == 0) {
+            freeInput();
+        }
+    }
+
+    private void freeInput() {
+        if (input != null) {
+            inputArena.close();
             input = null;
+            at = 0;
+            end = 0;
         }
     }
 
@@ -175,7 +194,7 @@ final class Handshake implements Phase {
         if (available() < OptionHeader.SIZE) {
             return false;
         }
-        MemorySegment memory = input.memory();
+        MemorySegment memory = input;
         if (OptionHeader.magic(memory, at) != Nbd.IHAVEOPT) {
             fail("sent something that is no option (wrong magic)");
             return true;
@@ -226,6 +245,7 @@ final class Handshake implements Phase {
             }
             case Nbd.NBD_OPT_LIST -> list(data);
             case Nbd.NBD_OPT_STRUCTURED_REPLY -> structuredReplies(data);
+            case Nbd.NBD_OPT_EXTENDED_HEADERS -> extendedHeaders(data);
             case Nbd.NBD_OPT_LIST_META_CONTEXT, Nbd.NBD_OPT_SET_META_CONTEXT -> metaContexts(option, data);
             case Nbd.NBD_OPT_STARTTLS ->
                 replies.error(option, Nbd.NBD_REP_ERR_POLICY, "this server is not configured for TLS");
@@ -238,32 +258,57 @@ final class Handshake implements Phase {
             replies.error(Nbd.NBD_OPT_LIST, Nbd.NBD_REP_ERR_INVALID, "NBD_OPT_LIST takes no data");
             return;
         }
-        exports.listed().forEach(replies::server);
-        replies.ack(Nbd.NBD_OPT_LIST);
+        busy = true;
+        exports.list().whenComplete((all, error) -> loop.loop().execute(() -> listed(all, error)));
+    }
+
+    private void listed(List<Exports.Listed> all, Throwable error) {
+        busy = false;
+        if (closed) {
+            connection.gone();
+            return;
+        }
+        if (error != null) {
+            replies.error(Nbd.NBD_OPT_LIST, Nbd.NBD_REP_ERR_UNKNOWN, "the exports cannot be listed: " + error);
+        } else {
+            all.forEach(export -> replies.server(export.name(), export.description()));
+            replies.ack(Nbd.NBD_OPT_LIST);
+        }
+        send();
+        proceed();
     }
 
     private void structuredReplies(MemorySegment data) {
-        if (!exports.mayTellExtents()) {
-            replies.error(
-                    Nbd.NBD_OPT_STRUCTURED_REPLY, Nbd.NBD_REP_ERR_UNSUP, "no storage here can tell holes from data");
-            return;
-        }
+        int option = Nbd.NBD_OPT_STRUCTURED_REPLY;
         if (data.byteSize() != 0) {
-            replies.error(Nbd.NBD_OPT_STRUCTURED_REPLY, Nbd.NBD_REP_ERR_INVALID, "the option takes no data");
-            return;
+            replies.error(option, Nbd.NBD_REP_ERR_INVALID, "the option takes no data");
+        } else if (style.extended()) {
+            replies.error(option, Nbd.NBD_REP_ERR_EXT_HEADER_REQD, "extended headers are in use already");
+        } else {
+            style = ReplyStyle.STRUCTURED;
+            replies.ack(option);
         }
-        structured = true;
-        replies.ack(Nbd.NBD_OPT_STRUCTURED_REPLY);
+    }
+
+    private void extendedHeaders(MemorySegment data) {
+        int option = Nbd.NBD_OPT_EXTENDED_HEADERS;
+        if (data.byteSize() != 0) {
+            replies.error(option, Nbd.NBD_REP_ERR_INVALID, "the option takes no data");
+        } else {
+            style = ReplyStyle.EXTENDED;
+            replies.ack(option);
+        }
     }
 
     private void metaContexts(int option, MemorySegment data) {
         boolean listing = option == Nbd.NBD_OPT_LIST_META_CONTEXT;
         if (!listing) {
-            // "the last one overrides", and one that fails leaves nothing.
-            allocationOf = null;
+            // "replaces all previously-set metadata contexts (including when this command fails)"
+            contexts = Set.of();
+            contextsOf = null;
         }
-        if (!structured) {
-            replies.error(option, Nbd.NBD_REP_ERR_INVALID, "ask for structured replies first");
+        if (!style.chunked()) {
+            replies.error(option, Nbd.NBD_REP_ERR_INVALID, "ask for structured replies or extended headers first");
             return;
         }
         MetaContexts wanted;
@@ -273,16 +318,28 @@ final class Handshake implements Phase {
             replies.error(option, Nbd.NBD_REP_ERR_INVALID, e.getMessage());
             return;
         }
-        if (wanted.wantsAllocation(listing)) {
-            replies.metaContext(option, listing ? 0 : MetaContexts.ALLOCATION_ID, MetaContexts.ALLOCATION);
-            allocationOf = listing ? allocationOf : wanted.export();
+        Optional<Set<MetaContext>> available = exports.contexts(wanted.export());
+        if (wanted.count() > MetaContexts.MOST_QUERIES) {
+            String why = wanted.count() + " queries; at most " + MetaContexts.MOST_QUERIES + " are taken";
+            replies.error(option, Nbd.NBD_REP_ERR_TOO_BIG, why);
+        } else if (available.isEmpty()) {
+            String why = "no export has the name " + Text.quote(wanted.export());
+            replies.error(option, Nbd.NBD_REP_ERR_UNKNOWN, why);
+        } else if (listing) {
+            MetaContext.listed(wanted.queries(), available.get())
+                    .forEach(context -> replies.metaContext(option, 0, context.contextName()));
+            replies.ack(option);
+        } else {
+            contexts = MetaContext.selected(wanted.queries(), available.get());
+            contextsOf = wanted.export();
+            contexts.forEach(context -> replies.metaContext(option, context.id(), context.contextName()));
+            replies.ack(option);
         }
-        replies.ack(option);
     }
 
-    /** What is advertised, which depends on what was negotiated before. */
-    private int flags(Export export) {
-        return export.transmissionFlags() | (structured ? Nbd.NBD_FLAG_SEND_DF : 0);
+    /** What transmission with an export would begin with: contexts are those of the export that they were set for. */
+    private Terms terms(String export) {
+        return new Terms(style, export.equals(contextsOf) ? contexts : Set.of());
     }
 
     private void chooseExport(int option, MemorySegment data) {
@@ -293,14 +350,18 @@ final class Handshake implements Phase {
             refuse(option, Nbd.NBD_REP_ERR_INVALID, e.getMessage());
             return;
         }
-        opening = true;
+        if (option == Nbd.NBD_OPT_EXPORT_NAME && style.extended()) {
+            refuse(option, Nbd.NBD_REP_ERR_INVALID, "extended headers need NBD_OPT_GO");
+            return;
+        }
+        busy = true;
         // Storage may block while it opens; the answer comes back to this loop.
         exports.open(request.name())
                 .whenComplete((export, error) -> loop.loop().execute(() -> opened(option, request, export, error)));
     }
 
     private void opened(int option, ExportRequest request, Export export, Throwable error) {
-        opening = false;
+        busy = false;
         if (closed) {
             if (export != null) {
                 exports.release(export);
@@ -313,11 +374,10 @@ final class Handshake implements Phase {
                     error instanceof CompletionException && error.getCause() != null ? error.getCause() : error;
             refuse(option, replyFor(cause), cause.getMessage());
         } else if (option == Nbd.NBD_OPT_EXPORT_NAME) {
-            replies.exportName(export.size(), flags(export), !noZeroes);
-            choose(request, export);
+            exportName(request, export);
         } else {
-            inform(option, request, export);
-            if (option == Nbd.NBD_OPT_GO) {
+            boolean accepted = inform(option, request, export);
+            if (option == Nbd.NBD_OPT_GO && accepted) {
                 choose(request, export);
             } else {
                 exports.release(export);
@@ -327,24 +387,44 @@ final class Handshake implements Phase {
         proceed();
     }
 
-    private void choose(ExportRequest request, Export export) {
-        chosen = export;
-        // Contexts are those of the export that they were set for.
-        allocation = request.name().equals(allocationOf);
+    private void exportName(ExportRequest request, Export export) {
+        if (needsBlockSizes(export)) {
+            exports.release(export);
+            refuse(Nbd.NBD_OPT_EXPORT_NAME, Nbd.NBD_REP_ERR_BLOCK_SIZE_REQD, BLOCK_SIZE_REQUIRED);
+            return;
+        }
+        replies.exportName(export.size(), export.transmissionFlags(terms(request.name())), !noZeroes);
+        choose(request, export);
     }
 
-    private void inform(int option, ExportRequest request, Export export) {
-        replies.infoExport(option, export.size(), flags(export));
+    private void choose(ExportRequest request, Export export) {
+        chosen = export;
+        chosenTerms = terms(request.name());
+    }
+
+    /** A client that does not ask keeps to 512 bytes at best (proto.md, "Size constraints"). */
+    private static boolean needsBlockSizes(Export export) {
+        return export.device().blockSizes().minimum() > DEFAULT_BLOCK;
+    }
+
+    /** Tells about an export; false when transmission cannot follow. */
+    private boolean inform(int option, ExportRequest request, Export export) {
+        BlockSizes sizes = export.device().blockSizes();
+        // Unasked, too: a client that ignores it keeps to 512 bytes, one that reads it is better off.
+        replies.infoBlockSize(option, sizes.minimum(), sizes.preferred(), Nbd.MAX_PAYLOAD);
+        if (option == Nbd.NBD_OPT_GO && needsBlockSizes(export) && !request.wants(Nbd.NBD_INFO_BLOCK_SIZE)) {
+            replies.error(option, Nbd.NBD_REP_ERR_BLOCK_SIZE_REQD, BLOCK_SIZE_REQUIRED);
+            return false;
+        }
+        replies.infoExport(option, export.size(), export.transmissionFlags(terms(request.name())));
         if (request.wants(Nbd.NBD_INFO_NAME)) {
             replies.infoText(option, Nbd.NBD_INFO_NAME, export.name());
         }
         if (request.wants(Nbd.NBD_INFO_DESCRIPTION) && !export.description().isEmpty()) {
             replies.infoText(option, Nbd.NBD_INFO_DESCRIPTION, export.description());
         }
-        // Unasked, too: a client that ignores it keeps to 512 bytes, one that reads it is better off.
-        BlockSizes sizes = export.device().blockSizes();
-        replies.infoBlockSize(option, sizes.minimum(), sizes.preferred(), Nbd.MAX_PAYLOAD);
         replies.ack(option);
+        return true;
     }
 
     private static int replyFor(Throwable cause) {
@@ -352,6 +432,8 @@ final class Handshake implements Phase {
             case UnknownExportException unknown -> Nbd.NBD_REP_ERR_UNKNOWN;
             case DeviceException e when e.errno() == Errno.EPERM -> Nbd.NBD_REP_ERR_POLICY;
             case DeviceException e when e.errno() == Errno.ESHUTDOWN -> Nbd.NBD_REP_ERR_SHUTDOWN;
+            case DeviceException e when e.errno() == Errno.ENOTSUP -> Nbd.NBD_REP_ERR_PLATFORM;
+            case DeviceException e when e.errno() == Errno.EOVERFLOW -> Nbd.NBD_REP_ERR_TOO_BIG;
             default -> Nbd.NBD_REP_ERR_UNKNOWN;
         };
     }
@@ -360,7 +442,6 @@ final class Handshake implements Phase {
         if (option == Nbd.NBD_OPT_EXPORT_NAME) {
             // "the server MUST close the connection": this option has no error reply.
             fail("asked for an export that it cannot have: " + why);
-            connection.disconnect();
         } else {
             replies.error(option, reply, why);
         }
@@ -379,8 +460,17 @@ final class Handshake implements Phase {
             output.add(bytes.address(), bytes.byteSize());
             channel.send(output);
         } else if (closing) {
-            connection.disconnect();
+            end();
         }
+    }
+
+    /** All is said: the client may still be sending. */
+    private void end() {
+        timer.cancel();
+        freeOutput();
+        freeInput();
+        closed = true;
+        connection.drain();
     }
 
     @Override
@@ -389,7 +479,7 @@ final class Handshake implements Phase {
         if (chosen != null) {
             finish();
         } else if (closing) {
-            connection.disconnect();
+            end();
         } else {
             // Not from here: this may be within the send that proceed() itself began.
             channel.touch();
@@ -410,17 +500,32 @@ final class Handshake implements Phase {
     }
 
     private void finish() {
-        timer.cancel();
-        Export export = chosen;
-        Buffer rest = input;
-        input = null;
-        closed = true;
-        Transmission transmission = connection.transmit(export, structured, allocation);
-        if (rest != null) {
-            if (end > at) {
-                transmission.received(rest, at, end - at);
+        Buffer rest = null;
+        if (available() > 0) {
+            // The client was quick: requests are here already.
+            rest = loop.loop().pool().take(available());
+            if (rest == null) {
+                channel.pause();
+                loop.loop().pool().onRelease(this::finishLater);
+                return;
             }
+            MemorySegment.copy(input, at, rest.memory(), 0, available());
+        }
+        int length = available();
+        timer.cancel();
+        freeInput();
+        closed = true;
+        channel.resume();
+        Transmission transmission = connection.transmit(chosen, chosenTerms);
+        if (rest != null) {
+            transmission.received(rest, 0, length);
             rest.release();
+        }
+    }
+
+    private void finishLater() {
+        if (!closed) {
+            finish();
         }
     }
 
@@ -434,14 +539,11 @@ final class Handshake implements Phase {
         closed = true;
         timer.cancel();
         freeOutput();
-        if (input != null) {
-            input.release();
-            input = null;
-        }
+        freeInput();
         if (chosen != null) {
             exports.release(chosen);
         }
-        if (!opening) {
+        if (!busy) {
             connection.gone();
         }
     }

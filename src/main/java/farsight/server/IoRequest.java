@@ -51,9 +51,24 @@ final class IoRequest extends LoopTask implements Request {
     /** What it counts for among the bytes in flight. */
     long admitted;
 
+    /** NBD_CMD_FLAG_*, kept where they are looked at once more. */
+    int commandFlags;
+
     boolean wantsFua;
     boolean flushing;
     int errno;
+
+    /** Where in the export it failed, when that is known; else -1. */
+    long failedAt = -1;
+
+    /** Why it was refused, for people; null when errno says it all. */
+    String reason;
+
+    /** A read whose data leaves in one piece, or has to: simple replies and NBD_CMD_FLAG_DF. */
+    boolean unbroken;
+
+    /** The metadata that is asked for, MetaContext ids in one number. */
+    int contexts;
 
     /** The request that this is a piece of, itself when it is whole; and how many pieces of it devices have. */
     IoRequest whole;
@@ -71,8 +86,14 @@ final class IoRequest extends LoopTask implements Request {
     /** Memory behind {@link #address} that this request owns a share of; null when it is lent. */
     Buffer buffer;
 
-    /** Takes the answer to EXTENTS; made when it is first needed. */
+    /** Takes the answer to EXTENTS: one of the following. */
+    ExtentSink sink;
+
+    // Made when they are first needed.
     ExtentWriter extentWriter;
+    ExtentWriter dirtyWriter;
+    Buffer dirtyBuffer;
+    ReadPlan plan;
 
     private long tag;
 
@@ -111,6 +132,11 @@ final class IoRequest extends LoopTask implements Request {
         finished = 0;
         admitted = 0;
         errno = 0;
+        failedAt = -1;
+        reason = null;
+        unbroken = false;
+        contexts = 0;
+        sink = null;
         link = null;
         fua = false;
         wantsFua = false;
@@ -126,6 +152,10 @@ final class IoRequest extends LoopTask implements Request {
         if (buffer != null) {
             buffer.release();
             buffer = null;
+        }
+        if (dirtyBuffer != null) {
+            dirtyBuffer.release();
+            dirtyBuffer = null;
         }
     }
 
@@ -194,7 +224,7 @@ final class IoRequest extends LoopTask implements Request {
 
     @Override
     public ExtentSink extents() {
-        return command == Command.EXTENTS ? extentWriter : null;
+        return command == Command.EXTENTS ? sink : null;
     }
 
     @Override

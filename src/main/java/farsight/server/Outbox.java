@@ -1,9 +1,7 @@
 package farsight.server;
 
 import farsight.buffer.Buffer;
-import farsight.protocol.Nbd;
-import farsight.protocol.SimpleReply;
-import farsight.protocol.StructuredReply;
+import farsight.protocol.ReplyChunk;
 import farsight.sys.IoVec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -16,6 +14,12 @@ import java.util.Arrays;
 final class Outbox {
     /** Pieces of one send: a header and a payload for each of half as many replies. */
     private static final int PIECES = 512;
+
+    /** What one reply needs at most: two chunks of a block status, each a header and descriptors. */
+    private static final int PIECES_OF_REPLY = 4;
+
+    /** Room for the headers of one send. */
+    private static final int HEADERS = 16 << 10;
 
     /** Enough to keep a socket busy; more would only keep buffers longer. */
     private static final long ENOUGH_BYTES = 4 << 20;
@@ -73,27 +77,21 @@ final class Outbox {
         if (pieces == null) {
             pieces = new IoVec(PIECES);
             arena = Arena.ofConfined();
-            headers = arena.allocate(PIECES / 2 * StructuredReply.DATA_HEADER, 64);
+            headers = arena.allocate(HEADERS, 64);
         }
         assert pieces.isEmpty() && leavingCount == 0;
         headersUsed = 0;
     }
 
+    /** Whether one more reply, or chunk, is certain to fit. */
     boolean hasRoom() {
-        return pieces.room() >= 2
-                && headersUsed + StructuredReply.DATA_HEADER <= headers.byteSize()
+        return pieces.room() >= PIECES_OF_REPLY
+                && headersUsed + 2 * ReplyChunk.LARGEST <= HEADERS
                 && pieces.bytes() < ENOUGH_BYTES;
     }
 
-    /** Adds the header of a reply. Headers of replies without payload lie side by side and leave as one piece. */
-    void header(int linuxErrno, long cookie) {
-        SimpleReply.write(headers, headersUsed, Nbd.errorOf(linuxErrno), cookie);
-        pieces.add(headers.address() + headersUsed, SimpleReply.SIZE);
-        headersUsed += SimpleReply.SIZE;
-    }
-
-    /** Adds the header of a structured reply, which was written at {@link #headerAt}. */
-    void structured(int size) {
+    /** Adds a header that was written at {@link #headerAt}. Those without payload lie side by side and leave as one piece. */
+    void header(int size) {
         pieces.add(headers.address() + headersUsed, size);
         headersUsed += size;
     }

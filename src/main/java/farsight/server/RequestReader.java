@@ -3,6 +3,7 @@ package farsight.server;
 import farsight.buffer.Buffer;
 import farsight.loop.Channel;
 import farsight.protocol.RequestHeader;
+import farsight.protocol.StatusFilter;
 import farsight.sys.Native;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -30,8 +31,11 @@ final class RequestReader {
         /** A piece of a write has all its payload. */
         void pieceArrived(IoRequest piece);
 
-        /** The payload of a refused write has been passed over. */
+        /** The payload of a refused request has been passed over. */
         void skipped(IoRequest request);
+
+        /** The small payload of a request lies here; it is valid during the call. */
+        void collected(IoRequest request, MemorySegment payload);
     }
 
     private final Channel channel;
@@ -41,8 +45,16 @@ final class RequestReader {
     /** A header that came in parts. */
     private final Arena arena = Arena.ofConfined();
 
-    private final MemorySegment partial = arena.allocate(RequestHeader.SIZE, 8);
+    private final MemorySegment partial = arena.allocate(RequestHeader.EXTENDED_SIZE, 8);
+    private final int headerSize;
     private int partialLength;
+
+    /** The request whose small payload comes next, and where that is gathered. */
+    private IoRequest collecting;
+
+    private final MemorySegment small = arena.allocate(StatusFilter.LARGEST, 8);
+    private int smallWanted;
+    private int smallLength;
 
     /** Received bytes that wait. */
     private Buffer backlog;
@@ -67,7 +79,8 @@ final class RequestReader {
     private boolean stopped;
     private boolean paused;
 
-    RequestReader(Channel channel, Sink sink, int largestPiece) {
+    RequestReader(Channel channel, Sink sink, int largestPiece, int headerSize) {
+        this.headerSize = headerSize;
         this.channel = channel;
         this.sink = sink;
         this.largestPiece = largestPiece;
@@ -82,9 +95,16 @@ final class RequestReader {
     }
 
     /** Its payload is to be thrown away. */
-    void skip(IoRequest refused) {
+    void skip(IoRequest refused, long bytes) {
         skipping = refused;
-        skipLeft = refused.wanted;
+        skipLeft = bytes;
+    }
+
+    /** Its payload, at most {@link StatusFilter#LARGEST} bytes, is to be handed over as a whole. */
+    void collect(IoRequest request, int bytes) {
+        collecting = request;
+        smallWanted = bytes;
+        smallLength = 0;
     }
 
     /** Nothing that follows is read. */
@@ -152,6 +172,8 @@ final class RequestReader {
             int next;
             if (skipping != null) {
                 next = at + pass(end - at);
+            } else if (collecting != null) {
+                next = at + gather(buffer, at, end - at);
             } else if (incoming != null) {
                 next = payload(buffer, at, end);
             } else if (sink.mayStart()) {
@@ -181,15 +203,27 @@ final class RequestReader {
         return passed;
     }
 
+    private int gather(Buffer buffer, int at, int available) {
+        int taken = Math.min(smallWanted - smallLength, available);
+        MemorySegment.copy(buffer.memory(), at, small, smallLength, taken);
+        smallLength += taken;
+        if (smallLength == smallWanted) {
+            IoRequest request = collecting;
+            collecting = null;
+            sink.collected(request, small.asSlice(0, smallWanted));
+        }
+        return taken;
+    }
+
     /** Returns what follows the header, or -1 when its request cannot be started now. */
     private int header(Buffer buffer, int at, int end) {
-        if (partialLength == 0 && end - at >= RequestHeader.SIZE) {
+        if (partialLength == 0 && end - at >= headerSize) {
             if (!sink.start(buffer.memory(), at)) {
                 return -1;
             }
-            return useInPlace(buffer, at + RequestHeader.SIZE, end);
+            return useInPlace(buffer, at + headerSize, end);
         }
-        int wanted = RequestHeader.SIZE - partialLength;
+        int wanted = headerSize - partialLength;
         int copied = Math.min(wanted, end - at);
         MemorySegment.copy(buffer.memory(), at, partial, partialLength, copied);
         if (copied == wanted) {
@@ -262,9 +296,12 @@ final class RequestReader {
 
     // ---- the end -------------------------------------------------------------------------------------------------
 
-    /** The write that was being received, or the refused one that was being passed over; null when there is none. */
+    /** The request whose payload was being received, or passed over; null when there is none. */
     IoRequest unfinished() {
-        return incoming != null ? incoming : skipping;
+        if (incoming != null) {
+            return incoming;
+        }
+        return skipping != null ? skipping : collecting;
     }
 
     /** The piece that was being received; null when there is none. */

@@ -1,15 +1,17 @@
 package farsight.server;
 
+import farsight.backend.Errno;
 import farsight.backend.Feature;
 import farsight.backend.Request.Command;
 import farsight.buffer.Buffer;
 import farsight.buffer.Pool;
 import farsight.loop.Channel;
-import farsight.protocol.MetaContexts;
+import farsight.protocol.MetaContext;
 import farsight.protocol.Nbd;
+import farsight.protocol.ReplyStyle;
 import farsight.protocol.RequestHeader;
 import farsight.protocol.RequestValidator;
-import farsight.protocol.StructuredReply;
+import farsight.protocol.StatusFilter;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -18,54 +20,62 @@ import java.lang.foreign.MemorySegment;
  * requests go through the device in pieces. Loop thread only.
  */
 final class Transmission implements Phase, RequestReader.Sink {
+    /** Shorter reads are not looked at for holes: they hardly ever have any, and the look costs as much as the read. */
+    private static final int LEAST_SPARSE_READ = 32 << 10;
+
+    /** Descriptors of one context in one reply, in bytes. */
+    private static final int STATUS_BYTES = 16 << 10;
+
+    /** How often a request goes to a device that completes at once before others get their turn. */
+    private static final int MOST_ROUNDS = 64;
+
     private final Connection connection;
     private final Channel channel;
     private final ServerLoop loop;
     private final Pool pool;
     private final Export export;
-    private final boolean structured;
+    private final ReplyStyle style;
+    private final int contexts;
     private final int flags;
     private final int minimumBlock;
     private final int largestPiece;
     private final RequestReader reader;
     private final Outbox outbox;
+    private final ReplyWriter writer;
 
     /** The large read whose reply has begun: nothing may come between its pieces. */
     private IoRequest streaming;
 
     private boolean streamNeedsMemory;
+
+    /** Other reads that need memory for their next piece. */
+    private IoRequest starved;
+
     private int inFlight;
     private int atDevice;
     private long bytesInFlight;
     private int invalid;
     private boolean waitsForPool;
     private boolean disconnecting;
+    private boolean clientLeft;
     private boolean dead;
 
-    /**
-     * @param structured whether reads are answered in chunks
-     * @param allocation whether "base:allocation" was negotiated
-     */
-    Transmission(
-            Connection connection,
-            Channel channel,
-            ServerLoop loop,
-            Export export,
-            boolean structured,
-            boolean allocation) {
+    Transmission(Connection connection, Channel channel, ServerLoop loop, Export export, Terms terms) {
         this.connection = connection;
         this.channel = channel;
         this.loop = loop;
         this.export = export;
         pool = loop.loop().pool();
-        this.structured = structured;
-        flags = export.transmissionFlags()
-                | (structured ? Nbd.NBD_FLAG_SEND_DF : 0)
-                | (allocation ? RequestValidator.BLOCK_STATUS : 0);
+        style = terms.style();
+        contexts = MetaContext.mask(terms.contexts());
+        flags = export.transmissionFlags(terms)
+                | (style.extended() ? RequestValidator.EXTENDED : 0)
+                | (contexts != 0 ? RequestValidator.BLOCK_STATUS : 0);
         minimumBlock = export.device().blockSizes().minimum();
         largestPiece = Math.min(export.device().blockSizes().maximum(), Pool.LARGEST);
-        reader = new RequestReader(channel, this, largestPiece);
+        reader = new RequestReader(channel, this, largestPiece, style.requestSize());
         outbox = new Outbox();
+        writer = new ReplyWriter(outbox, style);
     }
 
     // ---- receiving -----------------------------------------------------------------------------------------------
@@ -93,28 +103,40 @@ final class Transmission implements Phase, RequestReader.Sink {
 
     @Override
     public boolean start(MemorySegment header, long at) {
-        if (RequestHeader.magic(header, at) != Nbd.NBD_REQUEST_MAGIC) {
+        int magic = style.extended() ? Nbd.NBD_EXTENDED_REQUEST_MAGIC : Nbd.NBD_REQUEST_MAGIC;
+        if (RequestHeader.magic(header, at) != magic) {
             connection.protocolError("sent something that is no request (wrong magic)");
             disconnect();
             return true;
         }
         int type = RequestHeader.type(header, at);
         if (type == Nbd.NBD_CMD_DISC) {
+            clientLeft = true;
             disconnect();
             return true;
         }
         int commandFlags = RequestHeader.flags(header, at);
+        long length = style.extended() ? RequestHeader.extendedLength(header, at) : RequestHeader.length(header, at);
+        long payload = RequestValidator.payload(type, commandFlags, length, style.extended());
+        if (style.extended() && Long.compareUnsigned(payload, Nbd.MAX_PAYLOAD) > 0) {
+            connection.protocolError("sent a payload of " + Long.toUnsignedString(payload) + " bytes; at most "
+                    + Nbd.MAX_PAYLOAD + " are taken");
+            disconnect();
+            return true;
+        }
         IoRequest request = loop.take(this);
         request.type = type;
         request.cookie = RequestHeader.cookie(header, at);
         request.start = RequestHeader.offset(header, at);
-        request.wanted = RequestHeader.length(header, at);
+        request.wanted = length;
         request.wantsFua = (commandFlags & Nbd.NBD_CMD_FLAG_FUA) != 0;
-        int error = RequestValidator.check(
-                type, commandFlags, request.start, request.wanted, flags, export.size(), minimumBlock);
+        if (type == Nbd.NBD_CMD_BLOCK_STATUS && payload > 0 && mayFilter(payload)) {
+            return startFilteredStatus(request, commandFlags, (int) payload);
+        }
+        int error = check(request, commandFlags);
         if (error != 0) {
             admit(request, 0);
-            refuse(request, error);
+            refuse(request, commandFlags, error, payload);
             return true;
         }
         if (request.wanted == 0 && type != Nbd.NBD_CMD_FLUSH) {
@@ -124,15 +146,23 @@ final class Transmission implements Phase, RequestReader.Sink {
         }
         switch (type) {
             case Nbd.NBD_CMD_READ -> {
-                return startRead(request);
+                return startRead(request, (commandFlags & Nbd.NBD_CMD_FLAG_DF) != 0);
             }
             case Nbd.NBD_CMD_WRITE -> startWrite(request);
             case Nbd.NBD_CMD_BLOCK_STATUS -> {
-                return startStatus(request, (commandFlags & Nbd.NBD_CMD_FLAG_REQ_ONE) != 0);
+                if (!takeStatusBuffers(request, contexts)) {
+                    return false;
+                }
+                startStatus(request, commandFlags);
             }
             default -> startOther(request, commandFlags);
         }
         return true;
+    }
+
+    private int check(IoRequest request, int commandFlags) {
+        return RequestValidator.check(
+                request.type, commandFlags, request.start, request.wanted, flags, export.size(), minimumBlock);
     }
 
     private void admit(IoRequest request, long bytes) {
@@ -141,18 +171,23 @@ final class Transmission implements Phase, RequestReader.Sink {
         bytesInFlight += bytes;
     }
 
-    private void refuse(IoRequest request, int error) {
+    /** @param payload bytes of the request that are still to come and have to be passed over */
+    private void refuse(IoRequest request, int commandFlags, int error, long payload) {
         request.errno = error;
+        if (style.chunked()) {
+            request.reason = RequestValidator.explain(
+                    request.type, commandFlags, request.start, request.wanted, flags, export.size(), minimumBlock);
+        }
         connection.requestRefused(request, error);
         int allowed = connection.limits().maxErrors();
         if (++invalid > allowed) {
             connection.protocolError("sent more than max_errors = " + allowed + " invalid requests; the last was "
                     + Nbd.commandName(request.type) + " at " + Long.toUnsignedString(request.start) + " of "
-                    + request.wanted + " bytes (" + Nbd.errorName(error) + ")");
+                    + Long.toUnsignedString(request.wanted) + " bytes (" + Nbd.errorName(error) + ")");
             outbox.add(request);
             disconnect();
-        } else if (request.type == Nbd.NBD_CMD_WRITE && request.wanted > 0) {
-            reader.skip(request);
+        } else if (payload > 0) {
+            reader.skip(request, payload);
         } else {
             outbox.add(request);
         }
@@ -172,27 +207,53 @@ final class Transmission implements Phase, RequestReader.Sink {
 
     // ---- requests ------------------------------------------------------------------------------------------------
 
-    private boolean startRead(IoRequest request) {
-        if (export.memory() != 0) {
+    private boolean startRead(IoRequest request, boolean dontFragment) {
+        request.unbroken = dontFragment || !style.chunked();
+        if (request.unbroken && export.memory() != 0) {
             admit(request, 0);
             request.address = export.memory() + request.start;
             request.length = request.wanted;
             outbox.add(request);
             return true;
         }
-        if (!readPiece(request)) {
-            loop.giveBack(request);
-            return false;
+        if (request.unbroken || export.memory() == 0 && !worthAPlan(request)) {
+            if (!readPiece(request, request.wanted)) {
+                loop.giveBack(request);
+                return false;
+            }
+            admit(request, request.wanted);
+            plan(request).begin(request.wanted, minimumBlock);
+            submit(request);
+            return true;
         }
-        admit(request, request.wanted);
-        submit(request);
+        admit(request, export.memory() == 0 ? request.wanted : 0);
+        plan(request).begin(request.wanted, minimumBlock);
+        if (worthAPlan(request)) {
+            request.command = Command.EXTENTS;
+            request.sink = request.plan;
+            request.offset = request.start;
+            request.length = request.wanted;
+            submit(request);
+        } else {
+            outbox.add(request);
+        }
         return true;
     }
 
-    /** Prepares the next piece of a read; false when there is no memory for it now. */
-    private boolean readPiece(IoRequest request) {
-        long left = request.wanted - request.finished;
-        Buffer buffer = take(left);
+    private boolean worthAPlan(IoRequest request) {
+        return request.wanted >= LEAST_SPARSE_READ && export.can(Feature.QUICK_EXTENTS);
+    }
+
+    private static ReadPlan plan(IoRequest request) {
+        if (request.plan == null) {
+            request.plan = new ReadPlan();
+        }
+        return request.plan;
+    }
+
+    /** Prepares the next piece of a read, of at most that many bytes; false when there is no memory for it now. */
+    private boolean readPiece(IoRequest request, long most) {
+        Buffer buffer = take(most);
         if (buffer == null) {
             return false;
         }
@@ -200,11 +261,26 @@ final class Transmission implements Phase, RequestReader.Sink {
         request.buffer = buffer;
         request.address = buffer.address();
         request.offset = request.start + request.finished;
-        request.length = Math.min(left, Math.min(largestPiece, buffer.capacity()));
+        request.length = Math.min(most, Math.min(largestPiece, buffer.capacity()));
         return true;
     }
 
+    /** What a read in chunks needs next: true when that is to be asked of the device, and is prepared. */
+    private boolean readOn(IoRequest request) {
+        if (export.memory() != 0 || request.plan.zeroAt(request.finished)) {
+            outbox.add(request);
+            return false;
+        }
+        if (readPiece(request, request.plan.run(request.finished))) {
+            return true;
+        }
+        request.link = starved;
+        starved = request;
+        return false;
+    }
+
     private void startWrite(IoRequest request) {
+        export.changing(request.start, request.wanted);
         admit(request, export.memory() == 0 ? request.wanted : 0);
         request.command = Command.WRITE;
         request.fua = request.wantsFua && export.can(Feature.FUA);
@@ -245,6 +321,7 @@ final class Transmission implements Phase, RequestReader.Sink {
         IoRequest whole = piece.whole;
         whole.finished += piece.length;
         if (export.memory() != 0) {
+            export.device().written(whole.start, whole.wanted);
             written(whole);
             return;
         }
@@ -252,29 +329,84 @@ final class Transmission implements Phase, RequestReader.Sink {
         submit(piece);
     }
 
-    private boolean startStatus(IoRequest request, boolean one) {
-        Buffer buffer = take(Pool.SMALLEST);
-        if (buffer == null) {
-            loop.giveBack(request);
+    private boolean mayFilter(long payload) {
+        return (flags & Nbd.NBD_FLAG_BLOCK_STATUS_PAYLOAD) != 0 && StatusFilter.possible(payload);
+    }
+
+    /** The rest of the question is in the payload. */
+    private boolean startFilteredStatus(IoRequest request, int commandFlags, int payload) {
+        if (!takeStatusBuffers(request, contexts)) {
             return false;
         }
         admit(request, 0);
+        request.commandFlags = commandFlags;
+        reader.collect(request, payload);
+        return true;
+    }
+
+    @Override
+    public void collected(IoRequest request, MemorySegment payload) {
+        inFlight--;
+        request.wanted = StatusFilter.length(payload);
+        int asked = StatusFilter.contexts(payload, payload.byteSize(), contexts);
+        int error = asked == 0 ? Nbd.NBD_EINVAL : check(request, request.commandFlags);
+        if (error != 0) {
+            admit(request, 0);
+            refuse(request, request.commandFlags, error, 0);
+            if (asked == 0) {
+                request.reason = "a metadata context is asked for twice, or was not negotiated";
+            }
+            return;
+        }
+        request.contexts = asked;
+        startStatus(request, request.commandFlags);
+    }
+
+    /** Memory for the answers about each context; false when there is none now. */
+    private boolean takeStatusBuffers(IoRequest request, int asked) {
+        request.contexts = asked;
+        if ((asked & MetaContext.ALLOCATION.id()) != 0) {
+            request.buffer = take(STATUS_BYTES);
+        }
+        if ((asked & MetaContext.DIRTY.id()) != 0) {
+            request.dirtyBuffer = take(STATUS_BYTES);
+        }
+        if ((asked & MetaContext.ALLOCATION.id()) != 0 && request.buffer == null
+                || (asked & MetaContext.DIRTY.id()) != 0 && request.dirtyBuffer == null) {
+            loop.giveBack(request);
+            return false;
+        }
+        return true;
+    }
+
+    private void startStatus(IoRequest request, int commandFlags) {
+        admit(request, 0);
+        int most = (commandFlags & Nbd.NBD_CMD_FLAG_REQ_ONE) != 0 ? 1 : Integer.MAX_VALUE;
+        if ((request.contexts & MetaContext.DIRTY.id()) != 0) {
+            if (request.dirtyWriter == null) {
+                request.dirtyWriter = new ExtentWriter();
+            }
+            request.dirtyWriter.begin(request.dirtyBuffer.memory(), style.extended(), request.wanted, most);
+            request.dirtyWriter.dirty(export.dirty(), request.start);
+        }
+        if ((request.contexts & MetaContext.ALLOCATION.id()) == 0) {
+            outbox.add(request);
+            return;
+        }
         if (request.extentWriter == null) {
             request.extentWriter = new ExtentWriter();
         }
+        request.extentWriter.begin(request.buffer.memory(), style.extended(), request.wanted, most);
         request.command = Command.EXTENTS;
-        request.buffer = buffer;
-        request.address = buffer.address();
+        request.sink = request.extentWriter;
         request.offset = request.start;
         request.length = request.wanted;
-        request.extentWriter.begin(buffer.memory(), request.wanted, one ? 1 : Integer.MAX_VALUE);
         if (export.can(Feature.EXTENTS)) {
             submit(request);
         } else {
             request.extentWriter.extent(request.wanted, false, false);
             outbox.add(request);
         }
-        return true;
     }
 
     private void startOther(IoRequest request, int commandFlags) {
@@ -290,6 +422,15 @@ final class Transmission implements Phase, RequestReader.Sink {
             case Nbd.NBD_CMD_CACHE -> Command.CACHE;
             default -> Command.WRITE_ZEROES;
         };
+        if (request.fastZero && !(export.can(Feature.WRITE_ZEROES) && export.can(Feature.FAST_ZERO))) {
+            request.errno = Errno.ENOTSUP;
+            request.reason = "zeroing this storage is no faster than writing to it";
+            outbox.add(request);
+            return;
+        }
+        if (RequestValidator.writes(request.type)) {
+            export.changing(request.start, request.wanted);
+        }
         if (request.command == Command.WRITE_ZEROES && !export.can(Feature.WRITE_ZEROES)) {
             zeroPiece(request);
         }
@@ -309,9 +450,26 @@ final class Transmission implements Phase, RequestReader.Sink {
 
     /** Gives a request to the device, again and again while it completes at once and has more to do. */
     private void submit(IoRequest request) {
+        int rounds = 0;
         do {
             atDevice++;
+            if (++rounds > MOST_ROUNDS) {
+                // Others on this loop want to get on as well.
+                loop.loop().execute(() -> submitAgain(request));
+                return;
+            }
         } while (request.submitTo(export) && advance(request));
+    }
+
+    private void submitAgain(IoRequest request) {
+        atDevice--;
+        if (dead) {
+            drop(request);
+            return;
+        }
+        submit(request);
+        export.device().submitted();
+        channel.touch();
     }
 
     /** The device is done with a request, later than in its submit. */
@@ -341,19 +499,27 @@ final class Transmission implements Phase, RequestReader.Sink {
     }
 
     private boolean readDone(IoRequest request) {
-        if (request == streaming) {
+        if (request.command == Command.EXTENTS) {
             if (request.errno != 0) {
-                // The header with success and length is out already: all that can still be said is goodbye.
-                outbox.addFirst(request);
-                connection.protocolError(
-                        "lost a read in the middle of its reply (" + Nbd.errorName(request.errno) + ")");
-                channel.close();
-                connection.closed(0);
-                return false;
+                // What cannot be told is read.
+                request.errno = 0;
+                request.plan.begin(request.wanted, minimumBlock);
             }
-            outbox.addFirst(request);
-        } else {
+            return readOn(request);
+        }
+        if (request.errno != 0) {
+            request.failedAt = request.offset;
+        }
+        if (request != streaming) {
             outbox.add(request);
+            return false;
+        }
+        outbox.addFirst(request);
+        if (request.errno != 0 && !style.chunked()) {
+            // The header with success and length is out already: all that can still be said is goodbye.
+            connection.protocolError("lost a read in the middle of its reply (" + Nbd.errorName(request.errno) + ")");
+            channel.close();
+            connection.closed(0);
         }
         return false;
     }
@@ -365,6 +531,9 @@ final class Transmission implements Phase, RequestReader.Sink {
             return false;
         }
         piece.releaseBuffer();
+        if (piece.errno != 0 && whole.failedAt < 0) {
+            whole.failedAt = piece.offset;
+        }
         whole.pieces--;
         if (piece != whole) {
             if (whole.errno == 0) {
@@ -390,7 +559,9 @@ final class Transmission implements Phase, RequestReader.Sink {
     }
 
     private boolean zeroed(IoRequest request) {
-        if (request.command == Command.WRITE && request.errno == 0) {
+        if (request.command == Command.WRITE && request.errno != 0) {
+            request.failedAt = request.offset;
+        } else if (request.command == Command.WRITE) {
             request.finished += request.length;
             if (request.finished < request.wanted) {
                 zeroPiece(request);
@@ -442,12 +613,19 @@ final class Transmission implements Phase, RequestReader.Sink {
                 streamNeedsMemory = false;
                 streamOn();
             }
+            feedStarved();
             reader.proceed();
             export.device().submitted();
         } while (!channel.sending() && sendable());
         if (disconnecting && inFlight == 0 && !channel.sending()) {
-            channel.close();
-            connection.closed(0);
+            if (clientLeft || reader.unfinishedPiece() != null) {
+                connection.disconnect();
+            } else {
+                dead = true;
+                outbox.close();
+                reader.close();
+                connection.drain();
+            }
         }
     }
 
@@ -468,56 +646,121 @@ final class Transmission implements Phase, RequestReader.Sink {
     private void gather() {
         while (sendable() && outbox.hasRoom()) {
             IoRequest request = outbox.poll();
-            if (request != streaming) {
-                header(request);
-            }
-            if (request.type == Nbd.NBD_CMD_BLOCK_STATUS && request.errno == 0) {
-                outbox.payload(request.address, request.extentWriter.bytes(), request.buffer);
-                request.buffer = null;
-            }
-            if (request.type == Nbd.NBD_CMD_READ && request.errno == 0 && request.wanted > 0) {
-                outbox.payload(request.address, request.length, request.buffer);
-                request.buffer = null;
-                request.finished += request.length;
-                if (request.finished < request.wanted) {
-                    streaming = request;
-                    streamOn();
-                    continue;
+            boolean read = request.type == Nbd.NBD_CMD_READ && request.wanted > 0;
+            if (read && !request.unbroken) {
+                gatherChunks(request);
+            } else if (request == streaming || read && request.errno == 0) {
+                gatherUnbroken(request);
+            } else {
+                if (request.type == Nbd.NBD_CMD_BLOCK_STATUS && request.errno == 0) {
+                    writer.status(request);
+                } else {
+                    writer.finished(request);
                 }
-                streaming = null;
+                answered(request);
             }
-            answered(request);
         }
     }
 
-    /** Only reads and block status have to be structured (proto.md, "Structured reply"); the rest stays short. */
-    private void header(IoRequest request) {
-        boolean read = request.type == Nbd.NBD_CMD_READ;
-        if (!structured || !read && request.type != Nbd.NBD_CMD_BLOCK_STATUS) {
-            outbox.header(request.errno, request.cookie);
+    /** A read as one chunk, or as a simple reply: nothing comes between its pieces. */
+    private void gatherUnbroken(IoRequest request) {
+        if (request.errno != 0) {
+            pad(request);
             return;
         }
-        MemorySegment memory = outbox.headers();
-        int at = outbox.headerAt();
-        if (request.errno != 0) {
-            StructuredReply.error(memory, at, Nbd.errorOf(request.errno), request.cookie);
-            outbox.structured(StructuredReply.ERROR_SIZE);
-        } else if (read && request.wanted == 0) {
-            StructuredReply.none(memory, at, request.cookie);
-            outbox.structured(StructuredReply.HEADER);
-        } else if (read) {
-            StructuredReply.data(memory, at, request.cookie, request.start, request.wanted);
-            outbox.structured(StructuredReply.DATA_HEADER);
+        boolean wholeNow = request != streaming && request.length == request.wanted;
+        if (request != streaming) {
+            writer.wholeData(request, wholeNow);
+        }
+        sendPiece(request);
+        if (request.finished < request.wanted) {
+            streaming = request;
+            streamOn();
+            return;
+        }
+        streaming = null;
+        if (!wholeNow && style.chunked()) {
+            // The data was begun while it could still fail, so it could not be marked as the last chunk.
+            writer.none(request);
+        }
+        answered(request);
+    }
+
+    /** The rest of a chunk that was promised and failed: "it MUST use padding bytes", and then the error. */
+    private void pad(IoRequest request) {
+        while (request.finished < request.wanted && outbox.hasRoom()) {
+            long length = Math.min(ServerLoop.ZEROES, request.wanted - request.finished);
+            outbox.payload(ServerLoop.zeroes(), length, null);
+            request.finished += length;
+        }
+        if (request.finished < request.wanted || !outbox.hasRoom()) {
+            outbox.addFirst(request);
+            return;
+        }
+        streaming = null;
+        writer.failed(request);
+        answered(request);
+    }
+
+    /** As many chunks of a read as there are now and as fit. */
+    private void gatherChunks(IoRequest request) {
+        while (request.errno == 0 && outbox.hasRoom()) {
+            long at = request.start + request.finished;
+            long run = request.plan.run(request.finished);
+            if (request.plan.zeroAt(request.finished)) {
+                writer.hole(request, at, run, request.finished + run == request.wanted);
+                request.finished += run;
+            } else if (export.memory() != 0) {
+                writer.data(request, at, run, request.finished + run == request.wanted);
+                outbox.payload(export.memory() + at, run, null);
+                request.finished += run;
+            } else if (request.buffer != null) {
+                writer.data(request, at, request.length, request.finished + request.length == request.wanted);
+                sendPiece(request);
+            } else {
+                if (readOn(request)) {
+                    submit(request);
+                }
+                return;
+            }
+            if (request.finished == request.wanted) {
+                answered(request);
+                return;
+            }
+        }
+        if (request.errno != 0 && outbox.hasRoom()) {
+            writer.failed(request);
+            answered(request);
         } else {
-            StructuredReply.status(
-                    memory, at, request.cookie, MetaContexts.ALLOCATION_ID, request.extentWriter.bytes());
-            outbox.structured(StructuredReply.STATUS_HEADER);
+            outbox.addFirst(request);
+        }
+    }
+
+    private void sendPiece(IoRequest request) {
+        outbox.payload(request.address, request.length, request.buffer);
+        request.buffer = null;
+        request.finished += request.length;
+    }
+
+    private void feedStarved() {
+        IoRequest request = starved;
+        starved = null;
+        while (request != null) {
+            IoRequest following = request.link;
+            request.link = null;
+            if (waitsForPool) {
+                request.link = starved;
+                starved = request;
+            } else if (readOn(request)) {
+                submit(request);
+            }
+            request = following;
         }
     }
 
     /** Fetches the next piece of the large read whose reply has begun. */
     private void streamOn() {
-        if (readPiece(streaming)) {
+        if (readPiece(streaming, streaming.wanted - streaming.finished)) {
             submit(streaming);
         } else {
             streamNeedsMemory = true;
@@ -554,10 +797,19 @@ final class Transmission implements Phase, RequestReader.Sink {
         if (streaming != null && streamNeedsMemory) {
             loop.giveBack(streaming);
         }
+        while (starved != null) {
+            IoRequest request = starved;
+            starved = request.link;
+            loop.giveBack(request);
+        }
         IoRequest piece = reader.unfinishedPiece();
         IoRequest whole = reader.unfinished();
         if (piece != null && piece != whole) {
             loop.giveBack(piece);
+        }
+        if (whole != null && export.memory() != 0 && whole.type == Nbd.NBD_CMD_WRITE && whole.errno == 0) {
+            // Some of its data may be there.
+            export.device().written(whole.start, whole.wanted);
         }
         if (whole != null && whole.pieces == 0) {
             loop.giveBack(whole);

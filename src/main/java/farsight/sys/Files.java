@@ -199,8 +199,12 @@ public final class Files {
         return open(path, Linux.O_PATH() | Linux.O_DIRECTORY());
     }
 
-    /** What kind of thing a descriptor is, and how large. */
-    public record Kind(boolean isBlockDevice, boolean isRegular, long size, int blockSize) {}
+    /**
+     * What kind of thing a descriptor is, and how large.
+     *
+     * @param disk the number (dev_t) of the block device that it is, or that its file system is on
+     */
+    public record Kind(boolean isBlockDevice, boolean isRegular, long size, int blockSize, long disk) {}
 
     /** Looks at an open file or block device; the block size is that of direct access to a device, else 512. */
     public static Kind kind(int fd) throws ErrnoException {
@@ -210,13 +214,13 @@ public final class Files {
             check("fstat", state.check((int) FSTAT.invokeExact(state.segment, fd, status.address())));
             int type = stat.st_mode(status) & TYPE_MASK;
             if (type != Linux.S_IFBLK()) {
-                return new Kind(false, type == Linux.S_IFREG(), stat.st_size(status), 512);
+                return new Kind(false, type == Linux.S_IFREG(), stat.st_size(status), 512, stat.st_dev(status));
             }
             MemorySegment answer = arena.allocate(ValueLayout.JAVA_LONG);
             check("BLKGETSIZE64", Ioctl.call(state, fd, Linux.BLKGETSIZE64(), answer.address()));
             long size = answer.get(ValueLayout.JAVA_LONG, 0);
             check("BLKSSZGET", Ioctl.call(state, fd, Linux.BLKSSZGET(), answer.address()));
-            return new Kind(true, false, size, answer.get(ValueLayout.JAVA_INT, 0));
+            return new Kind(true, false, size, answer.get(ValueLayout.JAVA_INT, 0), stat.st_rdev(status));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {

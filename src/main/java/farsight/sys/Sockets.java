@@ -307,6 +307,15 @@ public final class Sockets {
         }
     }
 
+    /** Says that nothing more will be sent; the other side sees the end after all that was. */
+    public static void shutdownSending(int fd) {
+        try (CallState state = CallState.open()) {
+            int ignored = (int) SHUTDOWN.invokeExact(state.segment, fd, Linux.SHUT_WR());
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
     /** The address of this end. */
     public static SocketAddress local(int fd) throws ErrnoException {
         return name("getsockname", GETSOCKNAME, fd);

@@ -21,8 +21,8 @@ final class FileDevice implements AsyncBlockDevice {
     private static final int PIECE = 1 << 20;
     private static final long PAGE = 4096;
 
-    private static final Set<Feature> FEATURES = Collections.unmodifiableSet(
-            EnumSet.of(Feature.FLUSH, Feature.FUA, Feature.TRIM, Feature.WRITE_ZEROES, Feature.EXTENTS));
+    private static final Set<Feature> FEATURES = Collections.unmodifiableSet(EnumSet.of(
+            Feature.FLUSH, Feature.FUA, Feature.TRIM, Feature.WRITE_ZEROES, Feature.FAST_ZERO, Feature.EXTENTS));
 
     private final int fd;
     private final String path;
@@ -31,6 +31,7 @@ final class FileDevice implements AsyncBlockDevice {
     private final boolean direct;
     private final int blockSize;
     private final Workers workers;
+    private final Set<Feature> features;
 
     /** Zeroes to write where nothing faster is to be had; also the alignment that direct access wants. */
     private final MemorySegment zeroes;
@@ -45,8 +46,20 @@ final class FileDevice implements AsyncBlockDevice {
         blockDevice = kind.isBlockDevice();
         blockSize = direct ? Math.max(512, kind.blockSize()) : 1;
         size = direct ? kind.size() / blockSize * blockSize : kind.size();
+        features = features(kind);
         zeroes = Memory.map(PIECE);
         workers = new Workers("file-" + path, THREADS, this::run);
+    }
+
+    private static Set<Feature> features(Files.Kind kind) {
+        EnumSet<Feature> features = EnumSet.copyOf(FEATURES);
+        if (kind.isRegular()) {
+            features.add(Feature.QUICK_EXTENTS); // a seek or two; a block device has nothing to tell
+        }
+        if (RotatingDisk.is(kind.disk())) {
+            features.add(Feature.ROTATIONAL);
+        }
+        return Collections.unmodifiableSet(features);
     }
 
     @Override
@@ -56,7 +69,7 @@ final class FileDevice implements AsyncBlockDevice {
 
     @Override
     public Set<Feature> features() {
-        return FEATURES;
+        return features;
     }
 
     @Override
@@ -104,7 +117,7 @@ final class FileDevice implements AsyncBlockDevice {
             case WRITE -> stable(request, state, write(state, request.address(), length, offset));
             case FLUSH -> -Files.fdatasync(state, fd);
             case TRIM -> stable(request, state, trim(state, offset, length));
-            case WRITE_ZEROES -> stable(request, state, zero(state, offset, length, request.mayTrim()));
+            case WRITE_ZEROES -> stable(request, state, zero(state, request));
             case CACHE -> 0;
             case EXTENTS -> extents(state, request, offset, offset + length);
         };
@@ -186,17 +199,29 @@ final class FileDevice implements AsyncBlockDevice {
         }
     }
 
-    private int zero(CallState state, long offset, long length, boolean mayTrim) {
+    private int zero(CallState state, Request request) {
+        long offset = request.offset();
+        long length = request.length();
         int result;
+        if (request.fastZero()) {
+            result = fastZero(state, offset, length, request.mayTrim());
+            return unsupported(result) ? Files.EOPNOTSUPP : -result;
+        }
         if (blockDevice) {
             result = (offset | length) % 512 == 0 ? zeroOut(state, offset, length) : -Files.EOPNOTSUPP;
         } else {
-            result = mayTrim ? Files.punchHole(state, fd, offset, length) : -Files.EOPNOTSUPP;
-            if (unsupported(result)) {
-                result = Files.zeroRange(state, fd, offset, length);
-            }
+            result = fastZero(state, offset, length, request.mayTrim());
         }
         return unsupported(result) ? writeZeroes(state, offset, length) : -result;
+    }
+
+    /**
+     * Without writing, or not at all. A block device punches a hole only where it need not write zeroes for that
+     * (blkdev_fallocate in block/fops.c of Linux).
+     */
+    private int fastZero(CallState state, long offset, long length, boolean mayTrim) {
+        int result = mayTrim ? Files.punchHole(state, fd, offset, length) : -Files.EOPNOTSUPP;
+        return unsupported(result) && !blockDevice ? Files.zeroRange(state, fd, offset, length) : result;
     }
 
     private int zeroOut(CallState state, long offset, long length) {

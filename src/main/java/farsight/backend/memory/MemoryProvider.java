@@ -35,11 +35,6 @@ public final class MemoryProvider implements BackendProvider {
     }
 
     @Override
-    public boolean tellsExtents() {
-        return false;
-    }
-
-    @Override
     public Settings parse(String spec) {
         return new Settings(Map.of("size", Sizes.parse(spec)));
     }

@@ -46,7 +46,7 @@ final class RbdLibrary {
     /** @throws DeviceException one line that names the package, when librbd is missing */
     static void require() throws DeviceException {
         if (MISSING != null) {
-            throw new DeviceException(Errno.EIO, "rbd exports cannot be served: " + MISSING);
+            throw new DeviceException(Errno.ENOTSUP, "rbd exports cannot be served: " + MISSING);
         }
     }
 }

@@ -110,7 +110,8 @@ class DevicesTest {
         try (TestServer server = server().device("disk", disk).start();
                 NbdClient client = NbdClient.connect(server.uri("disk"));
                 Arena arena = Arena.ofConfined()) {
-            assertThat(client.negotiated().flagNames()).containsExactly("SEND_WRITE_ZEROES", "CAN_MULTI_CONN", "SEND_FAST_ZERO");
+            assertThat(client.negotiated().flagNames())
+                    .containsExactly("SEND_WRITE_ZEROES", "CAN_MULTI_CONN", "SEND_FAST_ZERO");
             client.write(random(arena, 1 << 20), 1 << 20, false);
             client.zero((1 << 20) + 1000, 900_001, true);
             MemorySegment back = arena.allocate(900_001);

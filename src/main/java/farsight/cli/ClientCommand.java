@@ -22,7 +22,10 @@ final class ClientCommand implements Callable<Integer> {
         ClientConfig config = ClientConfig.load(file, Providers.installed());
         Attachment attachment = Attachment.attach(config);
         Stop.onSignal(attachment::close);
-        System.out.println("farsight: attached " + config.server() + " to " + attachment.device() + " ("
+        System.out.println("farsight: "
+                + (attachment.adopted() ? "took over " + attachment.device() + " with " : "attached ")
+                + config.server()
+                + (attachment.adopted() ? "" : " to " + attachment.device()) + " ("
                 + Sizes.format(attachment.export().size())
                 + (attachment.export().readOnly() ? ", read-only)" : ")"));
         System.out.flush();

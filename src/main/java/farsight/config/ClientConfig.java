@@ -5,21 +5,20 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
  * The client's configuration: which export becomes which device.
  *
- * @param device path of the block device, such as /dev/nbd0
- * @param blockSize bytes of a block as the kernel shall see it: 512, 1024, 2048 or 4096
- * @param timeout after which the kernel gives a request up; zero for never
- * @param connections how many sockets the kernel gets; more than one needs a server that allows it
+ * @param device which device, and how
  * @param server where the export is, with its name
  */
-public record ClientConfig(String device, int blockSize, Duration timeout, int connections, NbdUri server) {
+public record ClientConfig(DeviceConfig device, NbdUri server) {
     /** The kernel's block layer takes powers of two from 512 to a page, and the smallest page has 4096 bytes. */
     private static final List<Long> BLOCK_SIZES = List.of(512L, 1024L, 2048L, 4096L);
 
+    private static final List<String> ATTACH = List.of("auto", "netlink", "ioctl");
     private static final int MOST_CONNECTIONS = 64;
     private static final Duration MOST_TIMEOUT = Duration.ofHours(24);
 
@@ -48,32 +47,65 @@ public record ClientConfig(String device, int blockSize, Duration timeout, int c
         Section address = root.requiredTable("server");
         Section backend = root.requiredTable("backend");
 
-        String device = device(nbd);
-        int blockSize = blockSize(nbd);
-        Duration timeout = nbd.duration("timeout", Duration.ZERO, MOST_TIMEOUT, Duration.ZERO);
-        int connections = (int) nbd.integer("connections", 1, MOST_CONNECTIONS, 1);
+        DeviceConfig device = device(nbd);
         nbd.rejectUnknown();
         NbdUri server = server(address, new BackendSection(backend, providers).exportName());
         root.rejectUnknown();
         file.finish();
-        return new ClientConfig(device, blockSize, timeout, connections, server);
+        return new ClientConfig(device, server);
     }
 
-    private static String device(Section nbd) {
-        String device = nbd.string("file", null);
-        if (nbd.isPresent() && !nbd.has("file")) {
-            nbd.problem("[nbd] needs file = \"/dev/nbd0\" (or another of the kernel's nbd devices)");
-        } else if (device != null && !device.startsWith("/")) {
+    private static DeviceConfig device(Section nbd) {
+        DeviceConfig preset = DeviceConfig.DEFAULT;
+        DeviceConfig.Attach attach = attach(nbd);
+        Duration reconnect = time(nbd, "reconnect", preset.reconnect());
+        return new DeviceConfig(
+                file(nbd, attach),
+                attach,
+                blockSize(nbd),
+                nbd.has("connections") ? (int) nbd.integer("connections", 1, MOST_CONNECTIONS, 1) : 0,
+                time(nbd, "timeout", preset.timeout()),
+                time(nbd, "dead_timeout", reconnect),
+                reconnect,
+                nbd.flag("read_only", false),
+                nbd.flag("swap", false),
+                time(nbd, "resize_poll", preset.resizePoll()));
+    }
+
+    private static Duration time(Section nbd, String key, Duration otherwise) {
+        return nbd.duration(key, Duration.ZERO, MOST_TIMEOUT, otherwise);
+    }
+
+    private static DeviceConfig.Attach attach(Section nbd) {
+        String attach = nbd.string("attach", "auto");
+        if (!ATTACH.contains(attach)) {
+            nbd.problem(
+                    "attach",
+                    "[nbd] attach is \"" + Values.shorten(attach) + "\"; it must be \"auto\", \"netlink\" or"
+                            + " \"ioctl\"");
+            return DeviceConfig.Attach.AUTO;
+        }
+        return DeviceConfig.Attach.valueOf(attach.toUpperCase(Locale.ROOT));
+    }
+
+    private static String file(Section nbd, DeviceConfig.Attach attach) {
+        String file = nbd.string("file", null);
+        if (attach == DeviceConfig.Attach.IOCTL && !nbd.has("file")) {
+            nbd.problem("[nbd] needs file = \"/dev/nbd0\" (or another of the kernel's nbd devices) with attach ="
+                    + " \"ioctl\"; only netlink finds a free one");
+        } else if (file != null && !file.startsWith("/")) {
             nbd.problem(
                     "file",
-                    "[nbd] file \"" + Values.shorten(device)
-                            + "\" is not the path of a device; write it like /dev/nbd0");
+                    "[nbd] file \"" + Values.shorten(file) + "\" is not the path of a device; write it like /dev/nbd0");
         }
-        return device;
+        return file;
     }
 
     private static int blockSize(Section nbd) {
-        long blockSize = nbd.integer("blocksize", Long.MIN_VALUE, Long.MAX_VALUE, 4096);
+        if (!nbd.has("blocksize")) {
+            return 0;
+        }
+        long blockSize = nbd.integer("blocksize", Long.MIN_VALUE, Long.MAX_VALUE, 512);
         if (!BLOCK_SIZES.contains(blockSize)) {
             nbd.problem(
                     "blocksize",

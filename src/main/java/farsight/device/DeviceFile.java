@@ -5,31 +5,99 @@ import farsight.sys.NbdDevice;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** A device's path and what the kernel shows of it in sysfs. */
-record DeviceFile(Path path) {
+public record DeviceFile(Path path) {
+    private static final Path SYSFS = Path.of("/sys/block");
+    private static final Pattern NAME = Pattern.compile("nbd(\\d{1,7})");
+    private static final int SECTOR = 512;
 
-    /** The directory of the device in sysfs. */
-    private Path sysfs() {
-        return Path.of("/sys/block").resolve(path.getFileName().toString());
+    /** The device of the driver with that number. */
+    public static DeviceFile numbered(int index) {
+        return new DeviceFile(Path.of("/dev/nbd" + index));
     }
 
-    /** The process that has the device attached, if there is one. */
-    Optional<String> owner() {
+    /** All devices of the driver, in the order of their numbers. */
+    public static List<DeviceFile> all() throws IOException {
+        List<Integer> numbers = new ArrayList<>();
+        try (Stream<Path> devices = Files.list(SYSFS)) {
+            devices.forEach(device -> {
+                Matcher name = NAME.matcher(device.getFileName().toString());
+                if (name.matches()) {
+                    numbers.add(Integer.valueOf(name.group(1)));
+                }
+            });
+        }
+        return numbers.stream().sorted().map(DeviceFile::numbered).toList();
+    }
+
+    /** Such as nbd0. */
+    public String name() {
+        return path.getFileName().toString();
+    }
+
+    /** The directory of the device in sysfs. */
+    public Path sysfs() {
+        return SYSFS.resolve(name());
+    }
+
+    private Optional<String> shown(String file) {
         try {
-            return Optional.of(Files.readString(sysfs().resolve("pid")).strip());
+            return Optional.of(Files.readString(sysfs().resolve(file)).strip());
         } catch (IOException e) {
-            return Optional.empty(); // the file is only there while the device is attached
+            return Optional.empty(); // there only while the device is attached, or on newer kernels
+        }
+    }
+
+    /** The process that attached the device, if it is attached. */
+    public Optional<String> owner() {
+        return shown("pid");
+    }
+
+    /** What is behind the device, as its client named it; empty when it did not, or before Linux 5.14. */
+    public Optional<String> backend() {
+        return shown("backend").filter(text -> !text.isEmpty());
+    }
+
+    /** Bytes. */
+    public long size() {
+        return shown("size").map(sectors -> Long.parseLong(sectors) * SECTOR).orElse(0L);
+    }
+
+    int blockSize() {
+        return shown("queue/logical_block_size").map(Integer::valueOf).orElse(SECTOR);
+    }
+
+    /** The driver has one queue for each connection. */
+    int connections() {
+        try (Stream<Path> queues = Files.list(sysfs().resolve("mq"))) {
+            return Math.max(1, (int) queues.count());
+        } catch (IOException e) {
+            return 1;
+        }
+    }
+
+    /** After which the kernel looks whether a request has to be sent again. Without effect before Linux 5.0. */
+    void lookAfter(long millis) {
+        try {
+            Files.writeString(sysfs().resolve("queue/io_timeout"), Long.toString(millis));
+        } catch (IOException e) {
+            // The kernel's own time stays, which is 30 s: requests wait longer after a reconnection, no more.
         }
     }
 
     /**
-     * Opens the device for attaching.
+     * The device's number.
      *
-     * @throws IOException one line with the remedy: no driver, no such device, no permission, in use
+     * @throws IOException one line with the remedy: no driver, no such device, no device of this driver
      */
-    NbdDevice open() throws IOException {
+    int index() throws IOException {
         if (!Files.exists(path)) {
             throw new IOException(
                     Files.isDirectory(Path.of("/sys/module/nbd"))
@@ -38,35 +106,59 @@ record DeviceFile(Path path) {
                                     + ": no such device; the kernel's nbd driver is not loaded: run 'modprobe nbd' as"
                                     + " root");
         }
+        Matcher name = NAME.matcher(name());
+        if (!name.matches() || !Files.isDirectory(sysfs())) {
+            throw notOurs();
+        }
+        return Integer.parseInt(name.group(1));
+    }
+
+    private IOException notOurs() {
+        return new IOException(path + ": is not a block device of the nbd driver; use /dev/nbd0 or the like");
+    }
+
+    /**
+     * Opens the device for attaching.
+     *
+     * @throws IOException one line with the remedy: no driver, no such device, no permission, in use
+     */
+    NbdDevice open() throws IOException {
+        index();
         if (owner().isPresent()) {
             throw inUse();
         }
         try {
             NbdDevice device = NbdDevice.open(path.toString());
-            if (!device.isBlockDevice() || !Files.isDirectory(sysfs())) {
+            if (!device.isBlockDevice()) {
                 device.close();
-                throw new IOException(path + ": is not a block device of the nbd driver; use /dev/nbd0 or the like");
+                throw notOurs();
             }
             return device;
         } catch (ErrnoException e) {
-            throw refused(e);
+            throw refused(e, e.errno());
         }
     }
 
     /** A failure of the kernel as a person needs it. */
-    IOException refused(ErrnoException e) {
-        if (e.errno() == NbdDevice.EBUSY) {
+    IOException refused(IOException e, int errno) {
+        if (errno == NbdDevice.EBUSY) {
             return inUse();
         }
-        if (e.errno() == NbdDevice.EPERM || e.errno() == NbdDevice.EACCES) {
-            return new IOException(
-                    path + ": " + ErrnoException.describe(e.errno()) + "; run as root (CAP_SYS_ADMIN)", e);
+        if (errno == NbdDevice.EPERM || errno == NbdDevice.EACCES) {
+            return new IOException(path + ": " + ErrnoException.describe(errno) + "; run as root (CAP_SYS_ADMIN)", e);
         }
         return new IOException(path + ": " + e.getMessage() + "; see 'dmesg'", e);
     }
 
-    private IOException inUse() {
-        String by = owner().map(pid -> " by process " + pid).orElse("");
-        return new IOException(path + ": is in use" + by + "; choose another device or detach it first");
+    IOException inUse() {
+        String by = RunDirectory.SYSTEM
+                .state(name())
+                .filter(DeviceState::attended)
+                .map(state -> Long.toString(state.pid()))
+                .or(this::owner)
+                .map(pid -> " by process " + pid)
+                .orElse("");
+        String of = backend().map(what -> ", for " + what).orElse("");
+        return new IOException(path + ": is in use" + by + of + "; choose another device or detach it first");
     }
 }

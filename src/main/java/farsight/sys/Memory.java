@@ -10,7 +10,21 @@ public final class Memory {
     private static final MethodHandle MUNMAP = Native.errno("munmap", Linux.munmap$descriptor());
     private static final MethodHandle MADVISE = Native.errno("madvise", Linux.madvise$descriptor());
 
+    private static final MethodHandle MLOCKALL = Native.errno("mlockall", Linux.mlockall$descriptor());
+
     private Memory() {}
+
+    /** Keeps all memory of this process, also what it gets later, from being swapped out (mlockall(2)). */
+    public static void lockAll() throws ErrnoException {
+        try (CallState state = CallState.open()) {
+            int flags = Linux.MCL_CURRENT() | Linux.MCL_FUTURE();
+            ErrnoException.check("mlockall", state.check((int) MLOCKALL.invokeExact(state.segment, flags)));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
 
     /**
      * Reserves zeroed, page-aligned memory; pages become real when they are first written.

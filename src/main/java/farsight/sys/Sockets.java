@@ -224,6 +224,27 @@ public final class Sockets {
         option(fd, Linux.IPPROTO_TCP(), Linux.TCP_KEEPCNT(), count);
     }
 
+    /** Gives a connection up whose data is not acknowledged for so long (TCP_USER_TIMEOUT, tcp(7)). */
+    public static void userTimeout(int fd, int millis) throws ErrnoException {
+        option(fd, Linux.IPPROTO_TCP(), Linux.TCP_USER_TIMEOUT(), millis);
+    }
+
+    /** Whether sending gives up after a time (SO_SNDTIMEO). */
+    public static boolean hasSendTimeout(int fd) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment time = arena.allocate(ValueLayout.JAVA_LONG, 2); // struct timeval
+            getOption(fd, Linux.SOL_SOCKET(), Linux.SO_SNDTIMEO(), time);
+            return time.getAtIndex(ValueLayout.JAVA_LONG, 0) != 0 || time.getAtIndex(ValueLayout.JAVA_LONG, 1) != 0;
+        }
+    }
+
+    /** Lets sending wait for ever. */
+    public static void noSendTimeout(int fd) throws ErrnoException {
+        try (Arena arena = Arena.ofConfined()) {
+            option(fd, Linux.SOL_SOCKET(), Linux.SO_SNDTIMEO(), arena.allocate(ValueLayout.JAVA_LONG, 2));
+        }
+    }
+
     /** Asks for socket buffers of that many bytes; the kernel gives at most net.core.wmem_max and rmem_max. */
     public static void bufferSizes(int fd, int bytes) throws ErrnoException {
         option(fd, Linux.SOL_SOCKET(), Linux.SO_SNDBUF(), bytes);
@@ -231,11 +252,16 @@ public final class Sockets {
     }
 
     private static void option(int fd, int level, int name, int value) throws ErrnoException {
-        try (Arena arena = Arena.ofConfined();
-                CallState state = CallState.open()) {
-            MemorySegment content = arena.allocateFrom(ValueLayout.JAVA_INT, value);
+        try (Arena arena = Arena.ofConfined()) {
+            option(fd, level, name, arena.allocateFrom(ValueLayout.JAVA_INT, value));
+        }
+    }
+
+    private static void option(int fd, int level, int name, MemorySegment content) throws ErrnoException {
+        try (CallState state = CallState.open()) {
             long at = content.address();
-            check("setsockopt", state.check((int) SETSOCKOPT.invokeExact(state.segment, fd, level, name, at, 4)));
+            int length = (int) content.byteSize();
+            check("setsockopt", state.check((int) SETSOCKOPT.invokeExact(state.segment, fd, level, name, at, length)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {

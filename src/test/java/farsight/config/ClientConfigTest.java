@@ -56,27 +56,64 @@ class ClientConfigTest {
             """, Providers.map(new Providers.Net("rbd")));
         assertThat(config)
                 .isEqualTo(new ClientConfig(
-                        "/dev/nbd0", 4096, Duration.ZERO, 1, NbdUri.tcp("127.0.0.1", 10809, "rbd:rbd/disk")));
+                        device("/dev/nbd0", DeviceConfig.Attach.AUTO, 4096, 0, 0, 300, 300, false, false, 30),
+                        NbdUri.tcp("127.0.0.1", 10809, "rbd:rbd/disk")));
         assertThat(config.exportName()).isEqualTo("rbd:rbd/disk");
+    }
+
+    private static DeviceConfig device(
+            String file,
+            DeviceConfig.Attach attach,
+            int blockSize,
+            int connections,
+            int timeout,
+            int deadTimeout,
+            int reconnect,
+            boolean readOnly,
+            boolean swap,
+            int resizePoll) {
+        return new DeviceConfig(
+                file,
+                attach,
+                blockSize,
+                connections,
+                Duration.ofSeconds(timeout),
+                Duration.ofSeconds(deadTimeout),
+                Duration.ofSeconds(reconnect),
+                readOnly,
+                swap,
+                Duration.ofSeconds(resizePoll));
     }
 
     @Test
     void whatIsLeftOutHasADefault() throws IOException {
-        assertThat(read(nbd("file = '/dev/nbd7'")))
-                .isEqualTo(new ClientConfig("/dev/nbd7", 4096, Duration.ZERO, 1, NbdUri.tcp("host", 10809, "a")));
+        assertThat(read(nbd("#")))
+                .isEqualTo(new ClientConfig(
+                        device(null, DeviceConfig.Attach.AUTO, 0, 0, 0, 300, 300, false, false, 30),
+                        NbdUri.tcp("host", 10809, "a")));
+        assertThat(read(nbd("#")).device()).isEqualTo(DeviceConfig.DEFAULT);
+        assertThat(read(nbd("file = '/dev/nbd7'")).device()).isEqualTo(DeviceConfig.DEFAULT.withFile("/dev/nbd7"));
     }
 
     @Test
     void allKeysOfTheDevice() throws IOException {
-        assertThat(read(nbd("file = '/dev/nbd1'; blocksize = 512; timeout = '90s'; connections = 4")))
-                .isEqualTo(
-                        new ClientConfig("/dev/nbd1", 512, Duration.ofSeconds(90), 4, NbdUri.tcp("host", 10809, "a")));
+        assertThat(read(nbd("file = '/dev/nbd1'; attach = 'netlink'; blocksize = 512; connections = 4; timeout = '90s';"
+                                + " dead_timeout = 20; reconnect = '1h'; read_only = true; swap = true; resize_poll ="
+                                + " '2s'"))
+                        .device())
+                .isEqualTo(device("/dev/nbd1", DeviceConfig.Attach.NETLINK, 512, 4, 90, 20, 3600, true, true, 2));
+    }
+
+    @Test
+    void requestsWaitAsLongAsTheServerIsWaitedFor() throws IOException {
+        assertThat(read(nbd("reconnect = '1h'")).device().deadTimeout()).isEqualTo(Duration.ofHours(1));
+        assertThat(read(nbd("reconnect = 0")).device().deadTimeout()).isZero();
     }
 
     @ParameterizedTest
     @ValueSource(ints = {512, 1024, 2048, 4096})
     void blocksArePowersOfTwoUpToAPage(int size) throws IOException {
-        assertThat(read(nbd("file = '/dev/nbd0'; blocksize = " + size)).blockSize())
+        assertThat(read(nbd("file = '/dev/nbd0'; blocksize = " + size)).device().blockSize())
                 .isEqualTo(size);
     }
 
@@ -91,7 +128,17 @@ class ClientConfigTest {
     @ParameterizedTest
     @CsvSource(
             value = {
-                "timeout = 1 | 1:1: [nbd] needs file = \"/dev/nbd0\" (or another of the kernel's nbd devices)",
+                "attach = 'ioctl' | 1:1: [nbd] needs file = \"/dev/nbd0\" (or another of the kernel's nbd devices) with"
+                        + " attach = \"ioctl\"; only netlink finds a free one",
+                "attach = 'Netlink' | 2:1: [nbd] attach is \"Netlink\"; it must be \"auto\", \"netlink\" or"
+                        + " \"ioctl\"",
+                "reconnect = '25h' | 2:1: [nbd] reconnect is 25h; it must be from 0s to 24h",
+                "dead_timeout = 'x' | 2:1: [nbd] dead_timeout: 'x' is not a time such as 30, 500ms, 5m or 1h, in whole"
+                        + " numbers",
+                "resize_poll = -1 | 2:1: [nbd] resize_poll: -1 is negative",
+                "swap = 1 | 2:1: [nbd] swap must be true or false, not 1",
+                "read_only = 'true' | 2:1: [nbd] read_only must be true or false, not the string \"true\"; remove the"
+                        + " quotes",
                 "file = 'nbd0' | 2:1: [nbd] file \"nbd0\" is not the path of a device; write it like /dev/nbd0",
                 "file = '' | 2:1: [nbd] file \"\" is not the path of a device; write it like /dev/nbd0",
                 "file = 0 | 2:1: [nbd] file must be a string, not 0; put it in quotes",

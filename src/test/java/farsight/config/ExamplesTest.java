@@ -36,7 +36,7 @@ class ExamplesTest {
     @Test
     void theClientAttachesThatExport() throws IOException {
         ClientConfig config = ClientConfig.load(example("client.toml"), providers());
-        assertThat(config.device()).isEqualTo("/dev/nbd0");
+        assertThat(config.device().file()).isEqualTo("/dev/nbd0");
         assertThat(config.server()).isEqualTo(NbdUri.tcp("127.0.0.1", 10809, "scratch"));
     }
 
@@ -53,6 +53,6 @@ class ExamplesTest {
     void theClientForCephAsksForAnImageOfAPool() throws IOException {
         ClientConfig config = ClientConfig.load(example("client-rbd.toml"), providers());
         assertThat(config.exportName()).isEqualTo("rbd:rbd/disk");
-        assertThat(config.blockSize()).isEqualTo(4096);
+        assertThat(config.device().blockSize()).isEqualTo(4096);
     }
 }

@@ -1,0 +1,408 @@
+package farsight.device;
+
+import farsight.client.ClientHandshake;
+import farsight.client.ClientSocket;
+import farsight.client.NbdException;
+import farsight.client.Negotiated;
+import farsight.config.ClientConfig;
+import farsight.config.Sizes;
+import farsight.sys.CallState;
+import farsight.sys.DeadLinks;
+import farsight.sys.EventFd;
+import farsight.sys.NbdNetlink;
+import farsight.sys.NetlinkException;
+import farsight.sys.Poll;
+import farsight.sys.Sockets;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+
+/**
+ * Looks after a device that the kernel serves: notices dead connections, makes new ones and hands them to the kernel,
+ * and follows the export when it grows. A thread of its own.
+ *
+ * <p>The end of a connection shows on our descriptor of its socket. Of connections that another process made before this
+ * one took the device over there are no descriptors: the kernel tells when one is lost, and takes a socket that is
+ * offered in its place, or does not when all of them live.
+ */
+final class Keeper {
+    private static final Logger LOG = Logger.getLogger("farsight.device");
+
+    private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
+    private static final int MOST_CONNECTIONS = 256;
+
+    /** How often connections that nothing is known of are tried when the size is not asked for. */
+    private static final long PROBE_MILLIS = 30_000;
+
+    private final DeviceFile file;
+    private final int index;
+    private final String identifier;
+    private final ClientConfig config;
+    private final KernelTimes times;
+    private final NbdNetlink netlink;
+    private final DeadLinks dead;
+    private final EventFd wake;
+    private final List<ClientSocket> own;
+    private final int total;
+    private final Backoff backoff = new Backoff();
+    private final CompletableFuture<Void> ended = new CompletableFuture<>();
+    private final Thread thread;
+
+    private Expected expected;
+    private DeviceState state;
+
+    /** Connections that live as far as is known, but are not {@link #own}. */
+    private int foreign;
+
+    private final boolean adopted;
+    private long nextAttempt;
+    private long nextPoll;
+    private long lostAt;
+    private long deadSince;
+    private String lastComplaint = "";
+    private boolean pollFailed;
+    private volatile boolean stopping;
+    private volatile int alive;
+
+    /** @param sockets that the kernel has, empty when the device is taken over */
+    Keeper(
+            DeviceFile file,
+            int index,
+            String identifier,
+            ClientConfig config,
+            NbdNetlink netlink,
+            DeadLinks dead,
+            List<ClientSocket> sockets,
+            int total,
+            Expected expected,
+            DeviceState state)
+            throws IOException {
+        this.file = file;
+        this.index = index;
+        this.identifier = identifier;
+        this.config = config;
+        this.times = KernelTimes.of(config.device(), total);
+        this.netlink = netlink;
+        this.dead = dead;
+        this.wake = new EventFd();
+        this.own = new ArrayList<>(sockets);
+        this.total = Math.min(total, MOST_CONNECTIONS);
+        this.expected = expected;
+        this.state = state;
+        adopted = sockets.isEmpty();
+        alive = own.size();
+        thread = Thread.ofPlatform().name(file.name()).daemon(true).unstarted(this::run);
+    }
+
+    void start() {
+        long now = millis();
+        nextPoll = now + pollMillis();
+        nextAttempt = now;
+        deadSince = now;
+        thread.start();
+    }
+
+    /** Ends when the device is given up, or somebody else has detached it; never by itself otherwise. */
+    CompletableFuture<Void> ended() {
+        return ended;
+    }
+
+    /** Connections known to live. */
+    int alive() {
+        return alive;
+    }
+
+    /**
+     * Ends the thread: afterwards the device gets no more connections.
+     *
+     * @param silently whether to cut the connections, so that the kernel does not wait for any of them
+     */
+    void stop(boolean silently) {
+        synchronized (this) {
+            stopping = true;
+            if (silently) {
+                own.forEach(socket -> Sockets.shutdown(socket.fd()));
+            }
+        }
+        wake.signal();
+        try {
+            thread.join(CONNECT_LIMIT);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static long millis() {
+        return System.nanoTime() / 1_000_000;
+    }
+
+    private long pollMillis() {
+        long millis = config.device().resizePoll().toMillis();
+        return millis == 0 ? PROBE_MILLIS : millis;
+    }
+
+    private int missing() {
+        return total - own.size() - foreign;
+    }
+
+    // ---- the thread ----------------------------------------------------------------------------------------------
+
+    private void run() {
+        try (Poll poll = new Poll(MOST_CONNECTIONS + 2);
+                CallState call = CallState.open()) {
+            while (!stopping && !ended.isDone()) {
+                turn(poll, call);
+            }
+        } catch (IOException | RuntimeException e) {
+            ended.completeExceptionally(e);
+        } finally {
+            synchronized (this) {
+                own.forEach(ClientSocket::close);
+                own.clear();
+            }
+            dead.close();
+            netlink.close();
+        }
+    }
+
+    private void turn(Poll poll, CallState call) throws IOException {
+        poll.clear();
+        int woken = poll.readable(wake.fd());
+        int told = poll.readable(dead.fd());
+        int first = told + 1;
+        own.forEach(socket -> poll.ended(socket.fd()));
+        poll.await(Math.clamp(deadline() - millis(), 0, Integer.MAX_VALUE));
+        if (poll.ready(woken)) {
+            wake.drain(call);
+        }
+        int lost = dropEnded(poll, first);
+        int reported = poll.ready(told) ? dead.drain(index) : 0;
+        if (reported != 0 && foreign > 0) {
+            lost += foreign;
+            foreign = 0; // any of them: those that live will refuse to be replaced
+        }
+        if (lost > 0) {
+            lost(lost);
+        }
+        if (stopping || ended.isDone()) {
+            return;
+        }
+        if (missing() > 0 && millis() >= nextAttempt) {
+            attempt();
+        } else if (missing() == 0 && millis() >= nextPoll) {
+            poll();
+        }
+        giveUpWhenItIsTime();
+    }
+
+    /** The time of the next thing to do. */
+    private long deadline() {
+        return missing() > 0 ? nextAttempt : nextPoll;
+    }
+
+    private int dropEnded(Poll poll, int first) {
+        int lost = 0;
+        int place = first;
+        synchronized (this) {
+            for (Iterator<ClientSocket> sockets = own.iterator(); sockets.hasNext(); place++) {
+                ClientSocket socket = sockets.next();
+                if (poll.ready(place)) {
+                    sockets.remove();
+                    socket.close();
+                    lost++;
+                }
+            }
+        }
+        return lost;
+    }
+
+    private void lost(int lost) {
+        if (stopping || detachedByOthers()) {
+            return;
+        }
+        long now = millis();
+        if (missing() == lost) {
+            lostAt = now;
+            backoff.reset();
+            nextAttempt = now;
+        }
+        if (own.isEmpty() && foreign == 0) {
+            deadSince = now;
+        }
+        publish(state.reconnects());
+        if (!adopted || own.size() > 0) {
+            LOG.log(Level.INFO, "{0}: {1} of {2} connections to {3} lost; reconnecting", new Object[] {
+                file.path(), missing(), total, config.server()
+            });
+        }
+    }
+
+    private boolean detachedByOthers() {
+        if (file.owner().isPresent()) {
+            return false;
+        }
+        ended.completeExceptionally(new IOException(file.path() + ": was detached by somebody else"));
+        return true;
+    }
+
+    // ---- reconnecting --------------------------------------------------------------------------------------------
+
+    private void attempt() {
+        List<ClientSocket> opened = new ArrayList<>(1);
+        boolean taken = false;
+        try {
+            Negotiated now = Links.open(config.server(), CONNECT_LIMIT, opened);
+            ClientSocket socket = opened.getFirst();
+            refuseAnother(now, socket);
+            taken = offer(socket);
+            if (taken) {
+                took(now);
+            } else {
+                refused();
+            }
+        } catch (NetlinkException e) {
+            if (!detachedByOthers()) {
+                complain(e.getMessage());
+                nextAttempt = millis() + backoff.next();
+            }
+        } catch (IOException e) {
+            complain(e.getMessage());
+            nextAttempt = millis() + backoff.next();
+        } finally {
+            if (!taken) {
+                opened.forEach(ClientSocket::close);
+            }
+        }
+    }
+
+    private void refuseAnother(Negotiated now, ClientSocket socket) throws NbdException {
+        String problem = expected.problem(now).orElse(null);
+        if (problem != null) {
+            throw new NbdException(
+                    socket.peer() + ": " + problem + "; " + file.path() + " stays as it was and waits for its export");
+        }
+    }
+
+    private synchronized boolean offer(ClientSocket socket) throws IOException {
+        if (stopping) {
+            return false;
+        }
+        boolean taken = netlink.offer(index, identifier, socket.fd(), times.offering());
+        if (taken) {
+            own.add(socket);
+        }
+        if (times.timeout() == 0) {
+            netlink.timeouts(index, identifier, 0, times.deadTimeout());
+            file.lookAfter(times.lookMillis());
+            if (taken) {
+                Sockets.noSendTimeout(socket.fd());
+            }
+        }
+        return taken;
+    }
+
+    private void took(Negotiated now) throws IOException {
+        backoff.reset();
+        nextAttempt = millis();
+        lastComplaint = "";
+        publish(state.reconnects() + 1);
+        grow(now);
+        if (missing() == 0) {
+            connected();
+        }
+    }
+
+    /** All connections of the kernel live. When one of ours has just ended, it does not know yet. */
+    private void refused() {
+        if (adopted) {
+            foreign = total - own.size();
+            backoff.reset();
+            connected();
+        } else {
+            nextAttempt = millis() + backoff.next();
+        }
+    }
+
+    private void connected() {
+        nextPoll = millis() + pollMillis();
+        publish(state.reconnects());
+        if (lostAt != 0) {
+            LOG.log(Level.INFO, "{0}: reconnected to {1} after {2} ms", new Object[] {
+                file.path(), config.server(), Long.toString(millis() - lostAt)
+            });
+            lostAt = 0;
+        }
+    }
+
+    /** The same line once, however often it is tried. */
+    private void complain(String message) {
+        if (!message.equals(lastComplaint)) {
+            lastComplaint = message;
+            LOG.log(Level.WARNING, "{0}: cannot reconnect: {1}", new Object[] {file.path(), message});
+        }
+    }
+
+    private void giveUpWhenItIsTime() {
+        Duration limit = config.device().reconnect();
+        if (own.isEmpty() && foreign == 0 && !limit.isZero() && millis() - deadSince > limit.toMillis()) {
+            ended.completeExceptionally(new IOException(file.path() + ": no connection to " + config.server() + " for "
+                    + Sizes.formatTime(limit) + "; the device is given up"
+                    + (lastComplaint.isEmpty() ? "" : " (" + lastComplaint + ")")));
+        }
+    }
+
+    // ---- the export's size ---------------------------------------------------------------------------------------
+
+    private void poll() {
+        nextPoll = millis() + pollMillis();
+        if (foreign > 0) {
+            foreign = 0;
+            nextAttempt = millis();
+            return; // which asks for the size as well
+        }
+        if (config.device().resizePoll().isZero()) {
+            return;
+        }
+        try (ClientSocket socket = ClientSocket.connect(config.server(), CONNECT_LIMIT)) {
+            Negotiated now = ClientHandshake.inform(socket, config.server().export());
+            refuseAnother(now, socket);
+            grow(now);
+            pollFailed = false;
+        } catch (IOException e) {
+            if (!pollFailed) {
+                LOG.log(Level.WARNING, "{0}: {1}", new Object[] {file.path(), e.getMessage()});
+            }
+            pollFailed = true;
+        }
+    }
+
+    private void grow(Negotiated now) throws IOException {
+        long bytes = Links.wholeBlocks(now.size(), file.blockSize());
+        synchronized (this) {
+            if (stopping || bytes <= expected.size()) {
+                return;
+            }
+            netlink.resize(index, identifier, bytes);
+        }
+        LOG.log(Level.INFO, "{0}: grown from {1} to {2}", new Object[] {
+            file.path(), Sizes.format(expected.size()), Sizes.format(bytes)
+        });
+        expected = expected.withSize(bytes);
+        publish(state.reconnects());
+    }
+
+    private void publish(long reconnects) {
+        alive = own.size() + foreign;
+        state = state.with(expected.size(), alive, reconnects);
+        try {
+            RunDirectory.SYSTEM.store(state);
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "cannot write the state of {0}: {1}", new Object[] {file.path(), e.getMessage()});
+        }
+    }
+}

@@ -1,0 +1,324 @@
+package farsight.device;
+
+import farsight.client.Negotiated;
+import farsight.config.ClientConfig;
+import farsight.protocol.Nbd;
+import farsight.sys.DeadLinks;
+import farsight.sys.ErrnoException;
+import farsight.sys.FileLock;
+import farsight.sys.NbdDevice;
+import farsight.sys.NbdNetlink;
+import farsight.sys.NetlinkException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+
+/**
+ * An export attached to a device by netlink: the kernel has the sockets, and the device lives on without this process,
+ * which is there to replace connections that are lost.
+ */
+final class NetlinkAttachment implements Attachment {
+    private static final Duration NODE_LIMIT = Duration.ofSeconds(5);
+
+    /** How long writing out may take, with a server and without one. */
+    private static final Duration FLUSH_LIMIT = Duration.ofSeconds(60);
+
+    private static final Duration DEAD_FLUSH_LIMIT = Duration.ofSeconds(5);
+    private static final Duration FREE_LIMIT = Duration.ofSeconds(10);
+    private static final long POLL_NANOS = 2_000_000;
+
+    private final DeviceFile file;
+    private final int index;
+    private final Negotiated export;
+    private final boolean adopted;
+    private final FileLock lock;
+    private final Keeper keeper;
+    private final AtomicBoolean detaching = new AtomicBoolean();
+    private final CompletableFuture<Void> detached = new CompletableFuture<>();
+
+    private NetlinkAttachment(
+            DeviceFile file, int index, Negotiated export, boolean adopted, FileLock lock, Keeper keeper) {
+        this.file = file;
+        this.index = index;
+        this.export = export;
+        this.adopted = adopted;
+        this.lock = lock;
+        this.keeper = keeper;
+        keeper.start();
+    }
+
+    /** @param netlink closed with the attachment, or when there is none */
+    static NetlinkAttachment attach(ClientConfig config, NbdNetlink netlink) throws IOException {
+        DeadLinks dead = null;
+        FileLock lock = null;
+        try {
+            dead = netlink.deadLinks();
+            Optional<DeviceFile> chosen = config.device().chosen().map(path -> new DeviceFile(Path.of(path)));
+            Optional<DeviceFile> there = chosen.isPresent() ? chosen : find(config);
+            if (there.isPresent()) {
+                DeviceFile file = there.get();
+                file.index();
+                lock = RunDirectory.SYSTEM.lock(file.name()).orElseThrow(file::inUse);
+                if (file.owner().isPresent()) {
+                    if (!isOurs(file, config)) {
+                        throw file.inUse();
+                    }
+                    return adopt(config, netlink, dead, file, lock);
+                }
+            }
+            return connect(config, netlink, dead, there, lock);
+        } catch (IOException | RuntimeException e) {
+            if (lock != null) {
+                lock.close();
+            }
+            if (dead != null) {
+                dead.close();
+            }
+            netlink.close();
+            throw e;
+        }
+    }
+
+    // ---- taking over ---------------------------------------------------------------------------------------------
+
+    /** The device that has this export already. */
+    private static Optional<DeviceFile> find(ClientConfig config) throws IOException {
+        return DeviceFile.all().stream()
+                .filter(device -> device.owner().isPresent() && isOurs(device, config))
+                .findFirst();
+    }
+
+    /** By what the kernel shows, or before Linux 5.14 by what was written down when the device was made. */
+    private static boolean isOurs(DeviceFile file, ClientConfig config) {
+        Optional<String> backend = file.backend();
+        if (backend.isPresent()) {
+            return backend.get().equals(Identifier.of(config.server()));
+        }
+        return RunDirectory.SYSTEM
+                .state(file.name())
+                .filter(state -> state.isOf(config.server(), file.owner().orElse("")))
+                .isPresent();
+    }
+
+    private static NetlinkAttachment adopt(
+            ClientConfig config, NbdNetlink netlink, DeadLinks dead, DeviceFile file, FileLock lock)
+            throws IOException {
+        int index = file.index();
+        int connections = file.connections();
+        String identifier = file.backend().orElse(null);
+        KernelTimes times = KernelTimes.of(config.device(), connections);
+        netlink.timeouts(index, identifier, times.timeout(), times.deadTimeout());
+        if (times.timeout() == 0) {
+            file.lookAfter(times.lookMillis());
+        }
+        String uri = config.server().toString();
+        DeviceState state = RunDirectory.SYSTEM
+                .state(file.name())
+                .filter(known -> known.uri().equals(uri))
+                .map(known -> known.takenOver(file.size()))
+                .orElseGet(() -> DeviceState.netlink(file, uri, config.exportName(), Nbd.NBD_FLAG_HAS_FLAGS, 0));
+        Negotiated export =
+                new Negotiated(state.export(), file.size(), state.flags(), "", 1, file.blockSize(), 32 << 20);
+        Keeper keeper = new Keeper(
+                file,
+                index,
+                identifier,
+                config,
+                netlink,
+                dead,
+                List.of(),
+                connections,
+                expected(config, export, file.size(), file.blockSize()),
+                state);
+        return new NetlinkAttachment(file, index, export, true, lock, keeper);
+    }
+
+    // ---- connecting ----------------------------------------------------------------------------------------------
+
+    /** @param held the lock of the chosen device; null when any will do */
+    private static NetlinkAttachment connect(
+            ClientConfig config, NbdNetlink netlink, DeadLinks dead, Optional<DeviceFile> chosen, FileLock held)
+            throws IOException {
+        Links links = Links.open(config);
+        FileLock lock = held;
+        int index = -1;
+        try {
+            int flags = links.export().flags() | (config.device().readOnly() ? Nbd.NBD_FLAG_READ_ONLY : 0);
+            int connections = links.sockets().size();
+            KernelTimes times = KernelTimes.of(config.device(), connections);
+            String identifier = netlink.hasIdentifiers() ? Identifier.of(config.server()) : null;
+            NbdNetlink.Setup setup = new NbdNetlink.Setup(
+                    links.size(), links.blockSize(), times.timeout(), times.deadTimeout(), flags, identifier);
+            index = make(netlink, chosen, setup, links);
+            DeviceFile file = chosen.orElse(DeviceFile.numbered(index));
+            if (lock == null) {
+                lock = RunDirectory.SYSTEM.lock(file.name()).orElseThrow(file::inUse);
+            }
+            if (times.timeout() == 0) {
+                file.lookAfter(times.lookMillis());
+            }
+            awaitNode(file);
+            DeviceState state = DeviceState.netlink(
+                    file, config.server().toString(), links.export().export(), flags, connections);
+            RunDirectory.SYSTEM.store(state);
+            Negotiated export = links.export();
+            Negotiated shown = new Negotiated(
+                    export.export(),
+                    export.size(),
+                    flags,
+                    export.description(),
+                    export.minimumBlock(),
+                    export.preferredBlock(),
+                    export.maximumPayload());
+            Keeper keeper = new Keeper(
+                    file,
+                    index,
+                    identifier,
+                    config,
+                    netlink,
+                    dead,
+                    links.sockets(),
+                    connections,
+                    expected(config, shown, links.size(), links.blockSize()),
+                    state);
+            return new NetlinkAttachment(file, index, shown, false, lock, keeper);
+        } catch (IOException | RuntimeException e) {
+            links.close();
+            if (index >= 0) {
+                netlink.disconnect(index);
+            }
+            if (lock != null && held == null) {
+                lock.close();
+            }
+            throw e;
+        }
+    }
+
+    private static int make(NbdNetlink netlink, Optional<DeviceFile> chosen, NbdNetlink.Setup setup, Links links)
+            throws IOException {
+        OptionalInt number = chosen.isPresent() ? OptionalInt.of(chosen.get().index()) : OptionalInt.empty();
+        try {
+            return netlink.connect(number, setup, links.descriptors());
+        } catch (NetlinkException e) {
+            if (chosen.isPresent()) {
+                throw chosen.get().refused(e, e.errno());
+            }
+            throw e.errno() == NbdDevice.EPERM
+                    ? new IOException(ErrnoException.describe(e.errno()) + "; run as root (CAP_SYS_ADMIN)", e)
+                    : new IOException(e.getMessage() + "; see 'dmesg'", e);
+        }
+    }
+
+    private static Expected expected(ClientConfig config, Negotiated export, long size, int blockSize) {
+        boolean mayGrow = !config.device().resizePoll().isZero();
+        return new Expected(export.export(), size, export.flags(), blockSize, mayGrow);
+    }
+
+    private static void awaitNode(DeviceFile file) throws IOException {
+        if (!await(NODE_LIMIT, () -> Files.exists(file.path()))) {
+            throw new IOException(file.path() + ": the kernel made the device, but there is no file for it; is devtmpfs"
+                    + " mounted on /dev?");
+        }
+    }
+
+    private static boolean await(Duration limit, BooleanSupplier condition) {
+        long deadline = System.nanoTime() + limit.toNanos();
+        while (!condition.getAsBoolean()) {
+            if (System.nanoTime() > deadline) {
+                return false;
+            }
+            LockSupport.parkNanos(POLL_NANOS);
+        }
+        return true;
+    }
+
+    // ---- in use --------------------------------------------------------------------------------------------------
+
+    @Override
+    public Path device() {
+        return file.path();
+    }
+
+    @Override
+    public Negotiated export() {
+        return export;
+    }
+
+    @Override
+    public boolean adopted() {
+        return adopted;
+    }
+
+    @Override
+    public void awaitDetached() throws IOException {
+        try {
+            CompletableFuture.anyOf(detached, keeper.ended()).get();
+        } catch (ExecutionException e) {
+            throw new IOException(e.getCause().getMessage(), e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        if (!detaching.compareAndSet(false, true)) {
+            return;
+        }
+        try {
+            if (file.owner().isEmpty()) {
+                keeper.stop(false);
+                return;
+            }
+            boolean flushed = flush(keeper.alive() > 0 ? FLUSH_LIMIT : DEAD_FLUSH_LIMIT);
+            keeper.stop(!flushed);
+            try (NbdNetlink netlink = NbdNetlink.open()) {
+                netlink.disconnect(index);
+            }
+            if (!await(FREE_LIMIT, () -> file.owner().isEmpty())) {
+                throw new IOException(
+                        file.path() + ": is disconnected, but still open; it is free when it is unmounted and closed");
+            }
+            if (!flushed) {
+                throw new IOException(file.path() + ": is detached, but what was not written yet is lost: the server"
+                        + " did not answer");
+            }
+        } finally {
+            RunDirectory.SYSTEM.forget(file.name());
+            lock.close();
+            detached.complete(null);
+        }
+    }
+
+    /** Writes out what the kernel still has, as long as a server is there to take it. */
+    private boolean flush(Duration limit) {
+        CompletableFuture<Boolean> done = new CompletableFuture<>();
+        Thread.ofPlatform().name("flush").daemon(true).start(() -> {
+            try (NbdDevice device = NbdDevice.open(file.path().toString())) {
+                device.sync();
+                done.complete(true);
+            } catch (ErrnoException | RuntimeException e) {
+                done.complete(false);
+            }
+        });
+        try {
+            return done.get(limit.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException | ExecutionException e) {
+            return false;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+}

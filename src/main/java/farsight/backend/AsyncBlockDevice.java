@@ -20,4 +20,17 @@ public non-sealed interface AsyncBlockDevice extends Device {
      * default does nothing.
      */
     default void submitted() {}
+
+    /**
+     * An eventfd(2) that is written to whenever requests wait to be completed by {@link #reap}, for libraries that signal
+     * one; -1, the default, when the device completes requests by itself. Constant while the device is open, and not to
+     * be read by the device. Such a device belongs to one loop: {@link #submit}, {@link #submitted} and {@link #reap} are
+     * all called on that loop's thread, for all connections.
+     */
+    default int completionDescriptor() {
+        return -1;
+    }
+
+    /** Completes what is finished, until nothing is: called after {@link #completionDescriptor} was written to. */
+    default void reap() {}
 }

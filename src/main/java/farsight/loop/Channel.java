@@ -34,6 +34,13 @@ public interface Channel {
     /** Whether a send is under way. */
     boolean sending();
 
+    /**
+     * Lets go of the socket without closing it, so that another loop can take it over. What was received until then
+     * comes first, in calls of {@link ChannelHandler#received}; the last call is {@link ChannelHandler#detached}, which
+     * may come before this returns. Not while sending, and not while a {@link #fill} is under way.
+     */
+    void detach();
+
     /** Closes the socket. Nothing is called afterwards. */
     void close();
 

@@ -27,6 +27,9 @@ public interface ChannelHandler {
     /** The turn is over and {@link Channel#touch} was called in it: time to send. */
     void turnOver();
 
+    /** The socket is the caller's again, after {@link Channel#detach}. */
+    void detached();
+
     /**
      * The channel is at its end, or broken; it is closed already. Not called after {@link Channel#close}.
      *

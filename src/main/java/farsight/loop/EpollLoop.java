@@ -90,7 +90,7 @@ public final class EpollLoop extends EventLoop {
         }
     }
 
-    private int register(int fd, Object target) {
+    private int register(int fd, Object target, int interest) {
         Integer reused = freeTokens.poll();
         int token = reused != null ? reused : nextToken++;
         if (token == registered.length) {
@@ -98,7 +98,7 @@ public final class EpollLoop extends EventLoop {
         }
         registered[token] = target;
         try {
-            epoll.add(fd, Epoll.READABLE, token);
+            epoll.add(fd, interest, token);
         } catch (ErrnoException e) {
             registered[token] = null;
             freeTokens.add(token);
@@ -122,13 +122,20 @@ public final class EpollLoop extends EventLoop {
     @Override
     public Channel open(int fd, ChannelHandler handler) {
         EpollChannel channel = new EpollChannel(this, fd, handler);
-        channel.token(register(fd, channel));
+        channel.token(register(fd, channel, Epoll.READABLE));
         return channel;
     }
 
     @Override
     public Runnable watch(int fd, Runnable ready) {
-        int token = register(fd, ready);
+        int token = register(fd, ready, Epoll.READABLE);
+        return () -> unregister(fd, token);
+    }
+
+    @Override
+    public Runnable watchSignals(int fd, Runnable signalled) {
+        // By its edges, so that a burst costs no read to reset the counter.
+        int token = register(fd, signalled, Epoll.READABLE | Epoll.EDGES);
         return () -> unregister(fd, token);
     }
 }

@@ -57,6 +57,14 @@ public interface IoLoop extends AutoCloseable {
      */
     long readCached(int fd, long address, long length, long offset);
 
+    /**
+     * Calls {@code signalled} after every write to an event descriptor, once for writes that come together. Nobody has to
+     * read the descriptor. Loop thread only.
+     *
+     * @return ends the watch; to be called on the loop before the descriptor is closed
+     */
+    Runnable watchSignals(int fd, Runnable signalled);
+
     /** The loop's buffers. Loop thread only. */
     Pool pool();
 

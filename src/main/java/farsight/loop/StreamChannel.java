@@ -34,7 +34,7 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
     /** Something has changed of {@link #paused} or {@link #sending}. */
     abstract void interestChanged();
 
-    /** The socket is about to be closed. */
+    /** The socket is about to be closed, or to go to another loop. */
     abstract void unregister();
 
     final boolean paused() {
@@ -199,16 +199,29 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
     }
 
     @Override
+    public final void detach() {
+        assert sending == null && fillLength == 0;
+        if (!closed) {
+            leave();
+            handler.detached();
+        }
+    }
+
+    @Override
     public final void close() {
         if (!closed) {
-            closed = true;
-            sending = null;
-            unregister();
+            leave();
             Sockets.close(fd);
-            if (scatter != null) {
-                scatter.close();
-                scatter = null;
-            }
+        }
+    }
+
+    private void leave() {
+        closed = true;
+        sending = null;
+        unregister();
+        if (scatter != null) {
+            scatter.close();
+            scatter = null;
         }
     }
 

@@ -159,39 +159,51 @@ public final class UringLoop extends EventLoop implements FileIo {
 
     @Override
     public Runnable watch(int fd, Runnable ready) {
-        return new Watch(fd, ready)::end;
+        return new Watch(fd, ready, false)::end;
     }
 
-    /** Each poll tells once and is then made anew, so that what was left unread is told of again. */
+    @Override
+    public Runnable watchSignals(int fd, Runnable signalled) {
+        return new Watch(fd, signalled, true)::end;
+    }
+
+    /**
+     * Each poll tells once and is then made anew, so that what was left unread is told of again; or one poll tells of
+     * everything new.
+     */
     final class Watch implements Target {
         private final int fd;
         private final Runnable ready;
         private final int slot = register(this);
+        private final boolean signals;
         private boolean polls;
         private boolean ended;
 
-        Watch(int fd, Runnable ready) {
+        Watch(int fd, Runnable ready, boolean signals) {
             this.fd = fd;
             this.ready = ready;
+            this.signals = signals;
             poll();
         }
 
         private void poll() {
             polls = true;
-            UringLoop.this.poll(fd, Uring.READABLE, false, slot, IN);
+            UringLoop.this.poll(fd, Uring.READABLE, signals, slot, IN);
         }
 
         @Override
         public void completed(int kind, int result, int flags) {
-            polls = false;
+            polls = (flags & Uring.MORE) != 0;
             if (ended) {
-                forget(slot);
+                if (!polls) {
+                    forget(slot);
+                }
                 return;
             }
             try {
                 ready.run();
             } finally {
-                if (!ended) {
+                if (!ended && !polls) {
                     poll();
                 }
             }

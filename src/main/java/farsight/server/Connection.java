@@ -1,6 +1,7 @@
 package farsight.server;
 
 import farsight.buffer.Buffer;
+import farsight.buffer.Pool;
 import farsight.config.Limits;
 import farsight.loop.Channel;
 import farsight.loop.ChannelHandler;
@@ -16,7 +17,10 @@ final class Connection implements ChannelHandler {
     private static final Logger LOG = System.getLogger(Connection.class.getName());
 
     private final Server server;
-    private final ServerLoop loop;
+
+    /** The one that it is on; changes once at most, when the export is at home elsewhere. */
+    private volatile ServerLoop loop;
+
     private final SocketAddress peer;
     private final long started;
     private Channel channel;
@@ -24,6 +28,9 @@ final class Connection implements ChannelHandler {
     private Export export;
     private boolean closed;
     private boolean gone;
+
+    /** Whether it was to be disconnected while it was on no loop. */
+    private boolean unwanted;
 
     Connection(Server server, ServerLoop loop, SocketAddress peer) {
         this.server = server;
@@ -34,31 +41,84 @@ final class Connection implements ChannelHandler {
 
     /** Takes over an accepted socket and greets. Loop thread. */
     void start(int fd) {
+        if (openOn(loop, fd)) {
+            Handshake handshake = new Handshake(this, channel, loop, server.exports());
+            phase = handshake;
+            handshake.start();
+        }
+    }
+
+    private boolean openOn(ServerLoop here, int fd) {
         try {
-            channel = loop.loop().open(fd, this);
+            if (!unwanted) {
+                channel = here.loop().open(fd, this);
+                return true;
+            }
         } catch (IllegalStateException e) {
             LOG.log(Level.WARNING, "{0}: cannot be served: {1}", peer, e.getMessage());
-            Sockets.close(fd);
-            closed = true;
-            gone();
-            return;
         }
-        Handshake handshake = new Handshake(this, channel, loop, server.exports());
-        phase = handshake;
-        handshake.start();
+        Sockets.close(fd);
+        closed = true;
+        gone();
+        return false;
     }
 
     Limits limits() {
         return server.limits();
     }
 
-    /** The handshake is over. What was received beyond it comes from the handshake. */
-    Transmission transmit(Export chosen, Terms terms) {
+    /**
+     * The handshake is over.
+     *
+     * @param rest where bytes that were received beyond it lie; may be null when there are none
+     */
+    void transmit(Export chosen, Terms terms, Buffer rest, int length) {
         export = chosen;
         LOG.log(Level.INFO, "{0}: opened export ''{1}'' ({2} bytes)", peer, chosen.name(), chosen.size());
-        Transmission transmission = new Transmission(this, channel, loop, chosen, terms);
+        if (chosen.home() == null || chosen.home() == loop) {
+            begin(terms, rest, length);
+        } else {
+            Move move = new Move(this, terms);
+            if (length > 0) {
+                move.received(rest, 0, length);
+            }
+            phase = move;
+            channel.detach();
+        }
+    }
+
+    private void begin(Terms terms, Buffer rest, int length) {
+        Transmission transmission = new Transmission(this, channel, loop, export, terms);
         phase = transmission;
-        return transmission;
+        if (length > 0) {
+            transmission.received(rest, 0, length);
+        }
+    }
+
+    @Override
+    public void detached() {
+        Move move = (Move) phase;
+        int fd = channel.fd();
+        channel = null;
+        loop = export.home();
+        loop.loop().execute(() -> arrive(fd, move));
+    }
+
+    /** On the export's home loop, with what was received on the other one. */
+    private void arrive(int fd, Move move) {
+        Pool pool = loop.loop().pool();
+        Buffer carried = move.length() == 0 ? null : pool.take(move.length());
+        if (carried == null && move.length() > 0 && !unwanted) {
+            pool.onRelease(() -> arrive(fd, move));
+        } else if (openOn(loop, fd)) {
+            if (carried != null) {
+                move.unload(carried);
+            }
+            begin(move.terms(), carried, move.length());
+        }
+        if (carried != null) {
+            carried.release();
+        }
     }
 
     // ---- what phases report --------------------------------------------------------------------------------------
@@ -98,9 +158,14 @@ final class Connection implements ChannelHandler {
 
     /** Like {@link #disconnect}, from another thread. */
     void disconnectFromOutside() {
-        loop.loop().execute(() -> {
-            if (channel != null) {
+        ServerLoop at = loop;
+        at.loop().execute(() -> {
+            if (at != loop) {
+                disconnectFromOutside(); // it moved meanwhile
+            } else if (channel != null) {
                 disconnect();
+            } else {
+                unwanted = true;
             }
         });
     }

@@ -9,8 +9,10 @@ import farsight.sys.GranuleMap;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 
-/** An open storage as clients see it. Shared by its connections on all loops; immutable but for the storage itself. */
+/** An open storage as clients see it. Shared by its connections on all loops, unless its device is at home on one. */
 final class Export {
     private final String name;
     private final String description;
@@ -20,6 +22,11 @@ final class Export {
     private final int flags;
     private final long memory;
     private final GranuleMap dirty;
+
+    /** Where the device's completions are reaped, and how that ends; null for devices that complete by themselves. */
+    private ServerLoop home;
+
+    private Runnable watch;
 
     /**
      * @param readOnly whether it is served read-only although the storage could be written
@@ -112,7 +119,47 @@ final class Export {
         return dirty;
     }
 
+    // ---- home ----------------------------------------------------------------------------------------------------
+
+    /** Whether the device completes nothing by itself, so that a loop has to be its home. */
+    boolean needsHome() {
+        return device.completionDescriptor() >= 0;
+    }
+
+    /** Lets a loop reap the device from now on. Before there are connections; not on a loop. */
+    void settle(ServerLoop loop) throws IOException {
+        CompletableFuture<Runnable> watched = new CompletableFuture<>();
+        loop.loop().execute(() -> {
+            try {
+                watched.complete(loop.loop().watchSignals(device.completionDescriptor(), device::reap));
+            } catch (RuntimeException e) {
+                watched.completeExceptionally(e);
+            }
+        });
+        try {
+            watch = watched.join();
+        } catch (CompletionException e) {
+            throw new IOException(
+                    "its completions cannot be watched: " + e.getCause().getMessage(), e.getCause());
+        }
+        home = loop;
+    }
+
+    /** The loop that its connections have to be on; null when any will do. */
+    ServerLoop home() {
+        return home;
+    }
+
+    /** Nobody uses it any more, and all its requests are completed. Blocks; not on a loop. */
     void close() throws IOException {
+        if (home != null) {
+            CompletableFuture<Void> unwatched = new CompletableFuture<>();
+            home.loop().execute(() -> {
+                watch.run();
+                unwatched.complete(null);
+            });
+            unwatched.join();
+        }
         device.close();
     }
 }

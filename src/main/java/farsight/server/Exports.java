@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -22,6 +23,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.function.Supplier;
 
 /**
  * What clients may open: exports that the configuration names, and names of the form {@code backend:rest} for backends
@@ -39,6 +41,9 @@ final class Exports implements AutoCloseable {
 
     private static final long MOST_DIRTY_BITS = 1 << 26;
 
+    /** How long storage may take to close when the server stops. */
+    private static final Duration CLOSE_LIMIT = Duration.ofSeconds(30);
+
     /** An open or opening export, and how many use it. */
     private static final class Entry {
         final CompletableFuture<Export> export = new CompletableFuture<>();
@@ -52,18 +57,23 @@ final class Exports implements AutoCloseable {
     private final Map<String, Entry> open = new HashMap<>();
     private final Map<Export, Entry> entries = new HashMap<>();
     private final Map<String, GranuleMap> changes = new HashMap<>();
+    private final Supplier<ServerLoop> homes;
+    private int closing;
     private boolean closed;
 
     /**
      * @param backends all that exports may use, by name
      * @param typed those of them that clients may name themselves
      * @param configured exports by name
+     * @param homes gives the loop for the next device that has to be at home on one
      */
     Exports(
             Map<String, BackendProvider> providers,
             Map<String, Backend> backends,
             Map<String, Backend> typed,
-            Map<String, ExportConfig> configured) {
+            Map<String, ExportConfig> configured,
+            Supplier<ServerLoop> homes) {
+        this.homes = homes;
         this.providers = providers;
         this.backends = backends;
         this.typed = typed;
@@ -170,6 +180,7 @@ final class Exports implements AutoCloseable {
     private void open(String name, Entry entry) {
         try {
             Export export = openDevice(name);
+            settle(export);
             synchronized (this) {
                 entries.put(export, entry);
             }
@@ -180,6 +191,17 @@ final class Exports implements AutoCloseable {
             }
             LOG.log(Level.WARNING, "export {0} cannot be opened: {1}", Text.quote(name), e.getMessage());
             entry.export.completeExceptionally(e);
+        }
+    }
+
+    private void settle(Export export) throws IOException {
+        if (export.needsHome()) {
+            try {
+                export.settle(homes.get());
+            } catch (IOException e) {
+                close(export);
+                throw e;
+            }
         }
     }
 
@@ -239,9 +261,16 @@ final class Exports implements AutoCloseable {
             }
             entries.remove(export);
             open.values().remove(entry);
+            closing++;
         }
         // Storage may take its time to close, and this may be a loop.
-        Thread.ofPlatform().name("close-" + export.name()).start(() -> close(export));
+        Thread.ofPlatform().name("close-" + export.name()).daemon(true).start(() -> {
+            close(export);
+            synchronized (this) {
+                closing--;
+                notifyAll();
+            }
+        });
     }
 
     private static void close(Export export) {
@@ -271,6 +300,11 @@ final class Exports implements AutoCloseable {
                 // It never opened, which was said when it happened.
             }
         }
+        if (!awaitClosed()) {
+            // What still closes uses its backend, and the process is about to end.
+            LOG.log(Level.WARNING, "storage is not closed after {0} s; leaving it as it is", CLOSE_LIMIT.toSeconds());
+            return;
+        }
         changes.values().forEach(GranuleMap::close);
         backends.values().forEach(backend -> {
             try {
@@ -279,5 +313,22 @@ final class Exports implements AutoCloseable {
                 LOG.log(Level.WARNING, "a backend did not close well: {0}", e.getMessage());
             }
         });
+    }
+
+    /** Waits for exports that their last connections left open to close. */
+    private synchronized boolean awaitClosed() {
+        long deadline = System.nanoTime() + CLOSE_LIMIT.toNanos();
+        try {
+            while (closing > 0) {
+                long millis = (deadline - System.nanoTime()) / 1_000_000;
+                if (millis <= 0) {
+                    return false;
+                }
+                wait(millis);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        return closing == 0;
     }
 }

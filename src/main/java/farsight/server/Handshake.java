@@ -516,9 +516,8 @@ final class Handshake implements Phase {
         freeInput();
         closed = true;
         channel.resume();
-        Transmission transmission = connection.transmit(chosen, chosenTerms);
+        connection.transmit(chosen, chosenTerms, rest, length);
         if (rest != null) {
-            transmission.received(rest, 0, length);
             rest.release();
         }
     }

@@ -48,6 +48,7 @@ public final class Server implements AutoCloseable {
     private final List<Path> socketFiles = new ArrayList<>();
     private final Set<Connection> connections = new HashSet<>();
     private final AtomicInteger accepted = new AtomicInteger();
+    private final AtomicInteger homes = new AtomicInteger();
     private final CountDownLatch stopped = new CountDownLatch(1);
     private Exports exports;
     private boolean closing;
@@ -93,7 +94,7 @@ public final class Server implements AutoCloseable {
         }
     }
 
-    private static Exports exports(ServerConfig config, Map<String, BackendProvider> providers) throws IOException {
+    private Exports exports(ServerConfig config, Map<String, BackendProvider> providers) throws IOException {
         Map<String, Backend> backends = new HashMap<>();
         Map<String, Backend> typed = new HashMap<>();
         for (Map.Entry<String, Settings> section : config.backends().entrySet()) {
@@ -106,7 +107,11 @@ public final class Server implements AutoCloseable {
                 backends.put(export.backend(), providers.get(export.backend()).configure(Settings.NONE));
             }
         }
-        return new Exports(providers, backends, typed, config.exports());
+        return new Exports(providers, backends, typed, config.exports(), this::nextHome);
+    }
+
+    private ServerLoop nextHome() {
+        return loops.get(Math.floorMod(homes.getAndIncrement(), loops.size()));
     }
 
     private static List<SocketAddress> resolve(ListenAddress address) throws IOException {

@@ -211,6 +211,16 @@ final class WholeBlocks implements AsyncBlockDevice {
         storage.submitted();
     }
 
+    @Override
+    public int completionDescriptor() {
+        return storage.completionDescriptor();
+    }
+
+    @Override
+    public void reap() {
+        storage.reap();
+    }
+
     /** Whole blocks only: the rest of a last one that is not whole cannot be reached. */
     @Override
     public long size() {

@@ -7,10 +7,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
-/** An epoll instance (epoll(7)), level triggered. All methods belong to one thread. */
+/** An epoll instance (epoll(7)), level triggered unless {@link #EDGES} is asked for. All methods belong to one thread. */
 public final class Epoll implements AutoCloseable {
     public static final int READABLE = Linux.EPOLLIN();
     public static final int WRITABLE = Linux.EPOLLOUT();
+    /** Events only when something new comes, not for as long as it is there. */
+    public static final int EDGES = Linux.EPOLLET();
     /** Reported always: error, or both directions hung up. */
     public static final int BROKEN = Linux.EPOLLERR() | Linux.EPOLLHUP();
 

@@ -17,17 +17,8 @@ public final class EventFd implements AutoCloseable {
     private final CallState signalState = CallState.forever();
     private final MemorySegment count = Arena.global().allocate(ValueLayout.JAVA_LONG);
 
-    /** For a waiter that watches the descriptor among others. */
     public EventFd() throws ErrnoException {
-        this(Linux.EFD_CLOEXEC() | Linux.EFD_NONBLOCK());
-    }
-
-    /** For a waiter that has nothing else to do than to {@link #await}. */
-    public static EventFd blocking() throws ErrnoException {
-        return new EventFd(Linux.EFD_CLOEXEC());
-    }
-
-    private EventFd(int flags) throws ErrnoException {
+        int flags = Linux.EFD_CLOEXEC() | Linux.EFD_NONBLOCK();
         try (CallState state = CallState.open()) {
             int result = state.check((int) EVENTFD.invokeExact(state.segment, 0, flags));
             fd = ErrnoException.check("eventfd", result);
@@ -59,11 +50,6 @@ public final class EventFd implements AutoCloseable {
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
-    }
-
-    /** Waits for a signal and resets the counter; only the waiter of a {@link #blocking} one calls this. */
-    public void await(CallState state) {
-        drain(state);
     }
 
     @Override

@@ -7,7 +7,7 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * The requests that librbd has, by a number that it hands back with their completion, and eight bytes of native memory
- * for each. Any thread; allocates nothing once it has grown to what is needed at the same time.
+ * for each. One thread; allocates nothing once it has grown to what is needed at the same time.
  */
 final class PendingRequests implements AutoCloseable {
     private static final int BLOCK = 1024;
@@ -18,7 +18,7 @@ final class PendingRequests implements AutoCloseable {
     private int freeCount;
     private MemorySegment[] cells = new MemorySegment[0];
 
-    synchronized int add(Request request) {
+    int add(Request request) {
         if (freeCount == 0) {
             grow();
         }
@@ -40,16 +40,16 @@ final class PendingRequests implements AutoCloseable {
     }
 
     /** The address of a request's eight bytes. */
-    synchronized long cell(int index) {
+    long cell(int index) {
         return cells[index / BLOCK].address() + index % BLOCK * 8L;
     }
 
     /** What librbd wrote there. */
-    synchronized long value(int index) {
+    long value(int index) {
         return cells[index / BLOCK].getAtIndex(ValueLayout.JAVA_LONG, index % BLOCK);
     }
 
-    synchronized Request remove(int index) {
+    Request remove(int index) {
         Request request = requests[index];
         requests[index] = null;
         free[freeCount++] = index;

@@ -10,7 +10,6 @@ import farsight.backend.Request;
 import farsight.backend.Settings;
 import farsight.bindings.rbd.Rbd;
 import farsight.config.Sizes;
-import farsight.sys.CallState;
 import farsight.sys.EventFd;
 import java.io.IOException;
 import java.lang.System.Logger;
@@ -21,14 +20,21 @@ import java.lang.foreign.ValueLayout;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.Set;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 
 /**
- * An open image. Requests go to librbd's asynchronous calls with their own memory; a thread of the image waits on the
- * event descriptor that librbd signals and takes all finished ones at once. Resizes by others are seen.
+ * An open image. Requests go to librbd's asynchronous calls with their own memory; librbd signals an event descriptor that
+ * the home loop watches, which then takes all finished ones at once. Resizes by others are seen.
  */
 final class RbdDevice implements AsyncBlockDevice {
     private static final Logger LOG = System.getLogger(RbdDevice.class.getName());
     private static final int BATCH = 128;
+
+    /** Block status is asked for by calls that block; as many of them at once. */
+    private static final int BLOCKING_THREADS = 4;
+
     private static final int SHORT_READ = Errno.EIO;
 
     private static final Set<Feature> FEATURES =
@@ -39,13 +45,17 @@ final class RbdDevice implements AsyncBlockDevice {
     private final MemorySegment pool;
     private final MemorySegment image;
     private final long handle;
-    private final EventFd events = EventFd.blocking();
+    private final EventFd events = new EventFd();
     private final PendingRequests pending = new PendingRequests();
-    private final Thread poller;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment finished = arena.allocate(ValueLayout.JAVA_LONG, BATCH);
+
+    /** For the few calls that block. */
+    private final ThreadPoolExecutor blocking;
+
     private final SizeWatch watch;
     private volatile long size;
     private volatile boolean lost;
-    private volatile boolean closing;
 
     private RbdDevice(ImageSpec spec, boolean readOnly, MemorySegment pool, MemorySegment image) throws IOException {
         this.spec = spec;
@@ -57,8 +67,15 @@ final class RbdDevice implements AsyncBlockDevice {
         RbdError.check(
                 Rbd.rbd_set_image_notification(image, events.fd(), Rbd.EVENT_TYPE_EVENTFD()),
                 "rbd image " + spec + ": completions by eventfd");
-        watch = new SizeWatch(image, events::signal);
-        poller = Thread.ofPlatform().name("rbd-" + spec).daemon(true).start(this::poll);
+        blocking = new ThreadPoolExecutor(
+                BLOCKING_THREADS,
+                BLOCKING_THREADS,
+                10,
+                TimeUnit.SECONDS,
+                new LinkedBlockingQueue<>(),
+                Thread.ofPlatform().name("rbd-" + spec + "-", 0).daemon(true).factory());
+        blocking.allowCoreThreadTimeOut(true);
+        watch = new SizeWatch(image, () -> blocking.execute(this::resized));
     }
 
     /** Opens an image. Blocks. */
@@ -141,7 +158,7 @@ final class RbdDevice implements AsyncBlockDevice {
     @Override
     public void submit(Request request) {
         if (request.command() == Request.Command.EXTENTS) {
-            Thread.ofPlatform().name("rbd-extents").daemon(true).start(() -> extents(request));
+            blocking.execute(() -> extents(request));
             return;
         }
         int index = pending.add(request);
@@ -174,21 +191,17 @@ final class RbdDevice implements AsyncBlockDevice {
         };
     }
 
-    private void poll() {
-        try (Arena arena = Arena.ofConfined();
-                CallState state = CallState.open()) {
-            MemorySegment completions = arena.allocate(ValueLayout.JAVA_LONG, BATCH);
-            while (!closing) {
-                events.await(state);
-                int count;
-                while ((count = RbdCalls.poll(handle, completions.address(), BATCH)) > 0) {
-                    for (int i = 0; i < count; i++) {
-                        completed(completions.getAtIndex(ValueLayout.JAVA_LONG, i));
-                    }
-                }
-                if (watch.changed()) {
-                    resized();
-                }
+    @Override
+    public int completionDescriptor() {
+        return events.fd();
+    }
+
+    @Override
+    public void reap() {
+        int count;
+        while ((count = RbdCalls.poll(handle, finished.address(), BATCH)) > 0) {
+            for (int i = 0; i < count; i++) {
+                completed(finished.getAtIndex(ValueLayout.JAVA_LONG, i));
             }
         }
     }
@@ -248,10 +261,9 @@ final class RbdDevice implements AsyncBlockDevice {
     @Override
     public void close() throws IOException {
         watch.close();
-        closing = true;
-        events.signal();
+        blocking.shutdown();
         try {
-            poller.join();
+            blocking.awaitTermination(1, TimeUnit.MINUTES);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -259,6 +271,7 @@ final class RbdDevice implements AsyncBlockDevice {
         RadosCluster.closePool(pool);
         events.close();
         pending.close();
+        arena.close();
         if (!lost) {
             RbdError.check(result, "rbd image " + spec + ": closing");
         }

@@ -115,7 +115,9 @@ class HomeLoopTest {
     }
 
     @ParameterizedTest
-    @EnumSource(value = Io.class, names = {"EPOLL", "URING"})
+    @EnumSource(
+            value = Io.class,
+            names = {"EPOLL", "URING"})
     void allConnectionsAreServedByTheOneLoopThatReaps(Io io) throws Exception {
         ReapedDevice device = new ReapedDevice();
         try (TestServer server = serve(io, device);
@@ -146,7 +148,9 @@ class HomeLoopTest {
 
     /** As many connections as loops, so that all but one of them move; one send has the option and requests after it. */
     @ParameterizedTest
-    @EnumSource(value = Io.class, names = {"EPOLL", "URING"})
+    @EnumSource(
+            value = Io.class,
+            names = {"EPOLL", "URING"})
     void whatIsSentAheadWithTheOptionIsCarriedAlong(Io io) throws Exception {
         int writes = 90;
         byte[] session = session(writes);
@@ -175,7 +179,9 @@ class HomeLoopTest {
     }
 
     @ParameterizedTest
-    @EnumSource(value = Io.class, names = {"EPOLL", "URING"})
+    @EnumSource(
+            value = Io.class,
+            names = {"EPOLL", "URING"})
     void clientsMayDieAtAnyByteOfTheirMove(Io io) throws Exception {
         byte[] session = session(3);
         int go = session.length - (3 * 2 * 28 + 3 * BLOCK);
@@ -196,7 +202,9 @@ class HomeLoopTest {
     }
 
     @ParameterizedTest
-    @EnumSource(value = Io.class, names = {"EPOLL", "URING"})
+    @EnumSource(
+            value = Io.class,
+            names = {"EPOLL", "URING"})
     void aServerStopsWhileConnectionsMove(Io io) throws Exception {
         byte[] session = session(20);
         for (int round = 0; round < 20; round++) {

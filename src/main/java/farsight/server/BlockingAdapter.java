@@ -138,6 +138,11 @@ final class BlockingAdapter implements AsyncBlockDevice {
     }
 
     @Override
+    public void written(long offset, long length) {
+        device.written(offset, length);
+    }
+
+    @Override
     public void close() throws IOException {
         threads.shutdown();
         try {

@@ -12,6 +12,7 @@ import farsight.config.Limits;
 import farsight.config.ListenAddress;
 import farsight.config.Loops;
 import farsight.config.ServerConfig;
+import farsight.tools.WireClient;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -114,6 +115,10 @@ final class TestServer implements AutoCloseable {
 
     String uri(String export) {
         return "nbd+unix:///" + export + "?socket=" + socket;
+    }
+
+    WireClient wire() throws IOException {
+        return WireClient.unix(socket);
     }
 
     SocketChannel connect() throws IOException {

@@ -39,6 +39,7 @@
 #include <linux/genetlink.h>
 #include <linux/io_uring.h>
 #include <linux/loop.h>
+#include <linux/module.h>
 #include <linux/nbd-netlink.h>
 #include <linux/nbd.h>
 #include <linux/netlink.h>

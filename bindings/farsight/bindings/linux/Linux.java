@@ -266,6 +266,15 @@ public class Linux {
     public static int ENXIO() {
         return ENXIO;
     }
+    private static final int ENOEXEC = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * #define ENOEXEC 8
+     * }
+     */
+    public static int ENOEXEC() {
+        return ENOEXEC;
+    }
     private static final int EBADF = (int)9L;
     /**
      * {@snippet lang=c :
@@ -769,6 +778,15 @@ public class Linux {
      */
     public static int ECANCELED() {
         return ECANCELED;
+    }
+    private static final int ENOKEY = (int)126L;
+    /**
+     * {@snippet lang=c :
+     * #define ENOKEY 126
+     * }
+     */
+    public static int ENOKEY() {
+        return ENOKEY;
     }
     private static final int EKEYREJECTED = (int)129L;
     /**
@@ -2533,6 +2551,15 @@ public class Linux {
      */
     public static int LOOP_CTL_GET_FREE() {
         return LOOP_CTL_GET_FREE;
+    }
+    private static final int MODULE_INIT_COMPRESSED_FILE = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define MODULE_INIT_COMPRESSED_FILE 4
+     * }
+     */
+    public static int MODULE_INIT_COMPRESSED_FILE() {
+        return MODULE_INIT_COMPRESSED_FILE;
     }
     private static final int NBD_GENL_VERSION = (int)1L;
     /**

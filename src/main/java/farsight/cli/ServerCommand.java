@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -37,6 +38,9 @@ import picocli.CommandLine.Spec;
         })
 final class ServerCommand implements Callable<Integer> {
     private static final Logger LOG = System.getLogger(ServerCommand.class.getName());
+
+    /** How long a loop may take to answer before the service manager's watchdog is not told that it works. */
+    private static final Duration RESPONSE_LIMIT = Duration.ofSeconds(10);
 
     @Spec
     private CommandSpec spec;
@@ -68,12 +72,17 @@ final class ServerCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Map<String, BackendProvider> providers = Providers.installed();
+        Service service = Service.ofThisProcess();
         Server server = Server.start(configuration(providers), providers);
-        Stop.onSignal(server::close);
+        Stop.onSignal(() -> {
+            service.stopping();
+            server.close();
+        });
         for (NbdUri uri : server.uris()) {
             System.out.println("farsight: serving " + uri);
         }
         System.out.flush();
+        service.ready("serving " + server.uris().getFirst(), () -> server.isResponsive(RESPONSE_LIMIT));
         server.awaitStop();
         return 0;
     }

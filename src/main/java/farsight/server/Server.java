@@ -29,6 +29,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -278,6 +281,26 @@ public final class Server implements AutoCloseable {
             sum += answer.join();
         }
         return sum;
+    }
+
+    /** Whether all loops get to do what they are asked for, within a time. */
+    public boolean isResponsive(Duration limit) {
+        List<CompletableFuture<Void>> answers = new ArrayList<>();
+        for (IoLoop loop : ioLoops) {
+            CompletableFuture<Void> answer = new CompletableFuture<>();
+            loop.execute(() -> answer.complete(null));
+            answers.add(answer);
+        }
+        try {
+            CompletableFuture.allOf(answers.toArray(CompletableFuture[]::new))
+                    .get(limit.toMillis(), TimeUnit.MILLISECONDS);
+            return true;
+        } catch (TimeoutException | ExecutionException e) {
+            return false;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
     }
 
     /** Waits until somebody has closed it. */

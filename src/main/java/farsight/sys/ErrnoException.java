@@ -47,7 +47,10 @@ public final class ErrnoException extends IOException {
             Map.entry(Linux.ETIMEDOUT(), "ETIMEDOUT"),
             Map.entry(Linux.ECONNREFUSED(), "ECONNREFUSED"),
             Map.entry(Linux.EHOSTUNREACH(), "EHOSTUNREACH"),
-            Map.entry(Linux.EDQUOT(), "EDQUOT"));
+            Map.entry(Linux.EDQUOT(), "EDQUOT"),
+            Map.entry(Linux.ENOEXEC(), "ENOEXEC"),
+            Map.entry(Linux.ENOKEY(), "ENOKEY"),
+            Map.entry(Linux.EKEYREJECTED(), "EKEYREJECTED"));
 
     private final int errno;
 

@@ -76,6 +76,17 @@ class KernelAttachTest {
                 .expectSuccess();
     }
 
+    @Test
+    void theDriverIsLoadedWithItsOptionsAndTheServiceManagerIsTold() throws IOException {
+        Requires.tool("python3", "python3");
+        Path config = client("client.toml", "/dev/nbd0", PORT, "export = \"disk\"");
+        new NbdKernel()
+                .limit(Duration.ofMinutes(5))
+                .server(server("--listen " + address() + " --export disk=memory:64MiB"))
+                .run(script("driver.sh"), farsight, config.toString(), Integer.toString(PORT))
+                .expectSuccess();
+    }
+
     private void attachExt4(String server, String backend, int megabytes) throws IOException {
         Path config = client("client.toml", "/dev/nbd0", PORT, backend);
         Commands.Result result = new NbdKernel()

@@ -97,7 +97,7 @@ final class ServerCommand implements Callable<Integer> {
             throw new ParameterException(
                     spec.commandLine(), "nothing to serve: give a configuration file, or --export NAME=SPEC");
         }
-        ServerConfig config = file == null ? ServerConfig.DEFAULT : ServerConfig.load(file, providers);
+        ServerConfig config = file == null ? ServerConfig.ofEnvironment(providers) : ServerConfig.load(file, providers);
         if (!config.pluginPath().isEmpty()) {
             LOG.log(Level.WARNING, "{0}: plugin_path is reserved: this version loads nothing from it", file);
         }

@@ -28,17 +28,22 @@ public record ClientConfig(DeviceConfig device, NbdUri server) {
     }
 
     /**
-     * Reads a file.
+     * Reads a file, whose keys may be overridden by variables of the environment.
      *
      * @param providers the kinds of storage that exist, by name
      * @throws ConfigException with every mistake in it
      */
     public static ClientConfig load(Path path, Map<String, BackendProvider> providers) throws IOException {
-        return read(TomlFile.read(path), providers);
+        return read(TomlFile.read(path, Environment.ofThisProcess()), providers);
     }
 
     static ClientConfig parse(String name, String text, Map<String, BackendProvider> providers) throws IOException {
-        return read(TomlFile.parse(name, text), providers);
+        return parse(name, text, Environment.EMPTY, providers);
+    }
+
+    static ClientConfig parse(String name, String text, Environment environment, Map<String, BackendProvider> providers)
+            throws IOException {
+        return read(TomlFile.parse(name, text, environment), providers);
     }
 
     private static ClientConfig read(TomlFile file, Map<String, BackendProvider> providers) throws ConfigException {

@@ -3,10 +3,10 @@ package farsight.config;
 import java.util.regex.Pattern;
 
 /**
- * One mistake in a configuration file.
+ * One mistake in a configuration.
  *
- * @param file as it was given
- * @param line from 1
+ * @param file as it was given; or the name of a variable of the environment
+ * @param line from 1; 0 for a variable
  * @param column from 1
  * @param message what is wrong, why, and how it would be right; one line, whatever the file has in it
  */
@@ -20,6 +20,6 @@ public record Problem(String file, int line, int column, String message) {
 
     @Override
     public String toString() {
-        return file + ":" + line + ":" + column + ": " + message;
+        return (line == 0 ? file : file + ":" + line + ":" + column) + ": " + message;
     }
 }

@@ -21,25 +21,30 @@ import org.tomlj.TomlTable;
 final class Section {
     private final TomlFile file;
     private final String name;
+    private final String variable;
     private final TomlTable table;
     private final TomlPosition start;
     private final Set<String> known = new LinkedHashSet<>();
+    private final Set<String> values = new LinkedHashSet<>();
     private boolean complete;
     private String unknownSectionIs = "";
 
     /**
      * @param name as written between the brackets; empty for the file itself
+     * @param variable what variables of the environment for its keys begin with
      * @param table null when the file has no such section: it is then empty
      */
-    Section(TomlFile file, String name, TomlTable table, TomlPosition start) {
+    Section(TomlFile file, String name, String variable, TomlTable table, TomlPosition start) {
         this.file = file;
         this.name = name;
+        this.variable = variable;
         this.table = table;
         this.start = start;
     }
 
+    /** Whether the file has it, or a variable speaks of one of its keys. */
     boolean isPresent() {
-        return table != null;
+        return table != null || (!isRoot() && file.environment().speaksOf(variable));
     }
 
     private boolean isRoot() {
@@ -53,9 +58,13 @@ final class Section {
 
     // ---- problems ------------------------------------------------------------------------------------------------
 
-    /** At a key. */
+    /** At a key, wherever its value comes from. */
     void problem(String key, String message) {
-        file.problem(position(key), message);
+        if (said(key) != null) {
+            file.problem(variable(key), message);
+        } else {
+            file.problem(position(key), message);
+        }
     }
 
     /** At the section's head. */
@@ -93,6 +102,25 @@ final class Section {
 
     boolean knows(String key) {
         return known.contains(key);
+    }
+
+    /** Whether all its keys are known by now. */
+    boolean isComplete() {
+        return complete;
+    }
+
+    /** What variables for its keys begin with. */
+    String variable() {
+        return variable;
+    }
+
+    /** The variables of the keys that were asked for, with these as a person writes them. */
+    Map<String, String> variables() {
+        Map<String, String> variables = new HashMap<>();
+        if (!isRoot()) {
+            values.forEach(key -> variables.put(variable(key), label(key)));
+        }
+        return variables;
     }
 
     void reportUnknown() {
@@ -146,11 +174,22 @@ final class Section {
     /** Whether there is such a key, be it with a wrong value. */
     boolean has(String key) {
         known.add(key);
-        return value(key) != null || file.isBrokenKey(start, key);
+        values.add(key);
+        String said = said(key);
+        return said != null ? !said.isEmpty() : value(key) != null || file.isBrokenKey(start, key);
     }
 
     private Object value(String key) {
         return table == null ? null : table.get(List.of(key));
+    }
+
+    private String variable(String key) {
+        return Environment.variable(variable, key);
+    }
+
+    /** What the environment says of a key, or null. */
+    private String said(String key) {
+        return isRoot() ? null : file.environment().get(variable(key));
     }
 
     private String path(String key) {
@@ -164,7 +203,7 @@ final class Section {
             problem(key, label(key) + " must be a section: write [" + path(key) + "] on a line of its own");
             value = null;
         }
-        return file.section(path(key), (TomlTable) value, position(key));
+        return file.section(path(key), variable(key), (TomlTable) value, position(key));
     }
 
     /** A section that must be there. */
@@ -224,7 +263,7 @@ final class Section {
 
     /** A string, or an array of them. */
     List<String> strings(String key, List<String> otherwise) {
-        if (value(key) instanceof String) {
+        if (said(key) == null && value(key) instanceof String) {
             return typed(key, Setting.Type.STRING)
                     .map(one -> List.of((String) one))
                     .orElse(otherwise);
@@ -237,17 +276,21 @@ final class Section {
         return (List<String>) list;
     }
 
-    /** What the file says, as the Java type of {@link Settings}; empty when it says nothing, or something wrong. */
+    /** What the environment or else the file says, as the Java type of {@link Settings}; empty when it says nothing, or something wrong. */
     private Optional<Object> typed(String key, Setting.Type type) {
-        known.add(key);
-        Object value = value(key);
-        if (value == null) {
+        if (!has(key)) {
             return Optional.empty();
         }
         try {
+            String said = said(key);
+            Object value = said == null ? value(key) : Environment.value(said, type);
+            if (value == null) {
+                return Optional.empty();
+            }
             Object converted = Values.convert(value, type);
             if (converted == null) {
-                problem(key, label(key) + " must be " + type.description() + ", not " + Values.mismatch(value, type));
+                String found = said == null ? Values.mismatch(value, type) : "\"" + Values.shorten(said) + "\"";
+                problem(key, label(key) + " must be " + type.description() + ", not " + found);
             }
             return Optional.ofNullable(converted);
         } catch (IllegalArgumentException e) {

@@ -67,17 +67,31 @@ public record ServerConfig(
     }
 
     /**
-     * Reads a file.
+     * Reads a file, whose keys may be overridden by variables of the environment.
      *
      * @param providers the kinds of storage that exist, by name
      * @throws ConfigException with every mistake in it
      */
     public static ServerConfig load(Path path, Map<String, BackendProvider> providers) throws IOException {
-        return read(TomlFile.read(path), providers);
+        return read(TomlFile.read(path, Environment.ofThisProcess()), providers);
+    }
+
+    /**
+     * What is said without a file, by variables of the environment.
+     *
+     * @throws ConfigException with every mistake in them
+     */
+    public static ServerConfig ofEnvironment(Map<String, BackendProvider> providers) throws IOException {
+        return parse("environment", "", Environment.ofThisProcess(), providers);
     }
 
     static ServerConfig parse(String name, String text, Map<String, BackendProvider> providers) throws IOException {
-        return read(TomlFile.parse(name, text), providers);
+        return parse(name, text, Environment.EMPTY, providers);
+    }
+
+    static ServerConfig parse(String name, String text, Environment environment, Map<String, BackendProvider> providers)
+            throws IOException {
+        return read(TomlFile.parse(name, text, environment), providers);
     }
 
     private static ServerConfig read(TomlFile file, Map<String, BackendProvider> providers) throws ConfigException {
@@ -105,6 +119,7 @@ public record ServerConfig(
                 exports.put(name, export);
             }
         }
+        exportTables.rejectUnknown();
         root.rejectUnknown("which is no backend that is installed");
         file.finish();
         return new ServerConfig(listen, limits, loops, backends, exports, pluginPath);

@@ -12,8 +12,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.tomlj.Toml;
@@ -36,22 +39,24 @@ final class TomlFile {
     private record BrokenLine(int number, String word, boolean isHeader) {}
 
     private final String name;
+    private final Environment environment;
     private final List<String> lines;
     private final Set<Problem> problems = new LinkedHashSet<>();
     private final List<Section> sections = new ArrayList<>();
     private final List<BrokenLine> broken = new ArrayList<>();
     private final Section root;
 
-    private TomlFile(String name, String text) {
+    private TomlFile(String name, String text, Environment environment) {
         this.name = name;
+        this.environment = environment;
         lines = text.lines().toList();
         TomlParseResult parsed = Toml.parse(text);
         parsed.errors().forEach(this::syntaxError);
-        root = section("", parsed, null);
+        root = section("", Environment.ROOT, parsed, null);
     }
 
     /** @throws IOException one line, when the file cannot be read at all */
-    static TomlFile read(Path path) throws IOException {
+    static TomlFile read(Path path, Environment environment) throws IOException {
         byte[] bytes;
         try (InputStream in = Files.newInputStream(path)) {
             bytes = in.readNBytes(LARGEST + 1);
@@ -71,15 +76,16 @@ final class TomlFile {
                     StandardCharsets.UTF_8
                             .newDecoder()
                             .decode(ByteBuffer.wrap(bytes))
-                            .toString());
+                            .toString(),
+                    environment);
         } catch (CharacterCodingException e) {
             throw new ConfigException(path + ": not UTF-8, which TOML has to be; convert it");
         }
     }
 
-    static TomlFile parse(String name, String text) {
+    static TomlFile parse(String name, String text, Environment environment) {
         // Some editors begin a file with a byte order mark, which tomlj takes for a part of the first word.
-        return new TomlFile(name, text.startsWith("\uFEFF") ? text.substring(1) : text);
+        return new TomlFile(name, text.startsWith("\uFEFF") ? text.substring(1) : text, environment);
     }
 
     private void syntaxError(TomlParseError error) {
@@ -131,12 +137,21 @@ final class TomlFile {
         problems.add(new Problem(name, line, column, message));
     }
 
+    /** At a variable of the environment. */
+    void problem(String variable, String message) {
+        problems.add(new Problem(variable, 0, 0, message));
+    }
+
+    Environment environment() {
+        return environment;
+    }
+
     Section root() {
         return root;
     }
 
-    Section section(String path, TomlTable table, TomlPosition start) {
-        Section section = new Section(this, path, table, start);
+    Section section(String path, String variable, TomlTable table, TomlPosition start) {
+        Section section = new Section(this, path, variable, table, start);
         sections.add(section);
         return section;
     }
@@ -151,8 +166,40 @@ final class TomlFile {
     /** Reports the unknown keys of all sections that are read to their end, and throws all problems if there are any. */
     void finish() throws ConfigException {
         sections.forEach(Section::reportUnknown);
+        reportVariables();
         if (!problems.isEmpty()) {
             throw new ConfigException(List.copyOf(problems));
         }
+    }
+
+    /** Variables that mean nothing, or more than one thing. */
+    private void reportVariables() {
+        Map<String, Set<String>> known = new TreeMap<>();
+        for (Section section : sections) {
+            section.variables()
+                    .forEach((variable, key) -> known.computeIfAbsent(variable, any -> new TreeSet<>())
+                            .add(key));
+        }
+        for (String variable : new TreeSet<>(environment.names())) {
+            Set<String> keys = known.getOrDefault(variable, Set.of());
+            if (keys.size() > 1) {
+                problem(variable, "may mean " + String.join(" or ", keys) + "; rename one of them, or write it there");
+            } else if (keys.isEmpty() && !isOfUnreadSection(variable)) {
+                problem(
+                        variable,
+                        "no setting has this variable; "
+                                + Suggestion.of(variable, known.keySet())
+                                        .map(near -> "did you mean " + near + "?")
+                                        .orElse("a key of a section has FARSIGHT_SECTION_KEY, such as "
+                                                + known.keySet().iterator().next()));
+            }
+        }
+    }
+
+    /** What a section would have known, had it been read to its end, was not asked. */
+    private boolean isOfUnreadSection(String variable) {
+        return sections.stream()
+                .anyMatch(section ->
+                        section != root && !section.isComplete() && variable.startsWith(section.variable() + "_"));
     }
 }

@@ -157,6 +157,23 @@ class MainTest {
                 .isEqualTo("farsight: /nonexistent.toml: no such file; give the path of a TOML file\n");
     }
 
+    @Test
+    void variablesOfTheEnvironmentAreHeard() {
+        Path socket = folder.resolve("by-variable");
+        Commands server =
+                farsight("server", "--export", "a=memory:1MiB").environment("FARSIGHT_SERVER_UNIX", socket.toString());
+        try (RunningCommand running = server.start()) {
+            running.awaitStdout(
+                    Pattern.compile("serving nbd\\+unix:///a\\?socket=" + Pattern.quote(socket.toString())), LIMIT);
+        }
+        assertThat(server.environment("FARSIGHT_SERVER_PROT", "1")
+                        .run()
+                        .expectExit(FAILED)
+                        .stderr())
+                .isEqualTo("farsight: FARSIGHT_SERVER_PROT: no setting has this variable; did you mean"
+                        + " FARSIGHT_SERVER_PORT?\n");
+    }
+
     // ---- running -------------------------------------------------------------------------------------------------
 
     @Test

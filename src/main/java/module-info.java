@@ -14,6 +14,7 @@ module farsight {
     requires org.tomlj;
 
     exports farsight.backend;
+    exports farsight.client;
 
     opens farsight.cli to
             info.picocli;

@@ -2,6 +2,8 @@ package farsight.cli;
 
 import farsight.client.ClientHandshake;
 import farsight.client.ClientSocket;
+import farsight.client.ListedExport;
+import farsight.client.MetaContext;
 import farsight.client.Negotiated;
 import farsight.config.NbdUri;
 import farsight.config.Sizes;
@@ -37,59 +39,107 @@ final class InfoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        try (ClientSocket socket = ClientSocket.connect(uri, CONNECT_LIMIT)) {
-            System.out.println(
-                    list
-                            ? exports(ClientHandshake.list(socket))
-                            : describe(ClientHandshake.inform(socket, uri.export())));
+        if (list) {
+            System.out.print(exports());
+            return 0;
         }
+        Negotiated export = export();
+        System.out.print(json ? json(export) : text(export));
         return 0;
     }
 
-    private String exports(List<String> names) {
-        return json
-                ? names.stream().map(Json::quote).collect(Collectors.joining(", ", "[", "]"))
-                : String.join("\n", names);
+    private Negotiated export() throws IOException {
+        try (ClientSocket socket = ClientSocket.connect(uri, CONNECT_LIMIT)) {
+            Negotiated export = ClientHandshake.inform(socket, uri.export());
+            if (export.size() > 0) {
+                return export;
+            }
+        }
+        // nbd-server answers NBD_OPT_INFO with a size of 0 and knows better when the export is opened.
+        try (ClientSocket socket = ClientSocket.connect(uri, CONNECT_LIMIT)) {
+            return ClientHandshake.describe(socket, uri.export());
+        }
     }
 
-    private String describe(Negotiated export) {
-        List<String> flags = export.flagNames();
-        if (json) {
-            return """
-                {
-                  "export": %s,
-                  "description": %s,
-                  "size": %d,
-                  "read_only": %b,
-                  "multi_conn": %b,
-                  "flags": %s,
-                  "block_size": {"minimum": %d, "preferred": %d, "maximum": %d}
-                }\
-                """.formatted(
-                            Json.quote(export.export()),
-                            Json.quote(export.description()),
-                            export.size(),
-                            export.readOnly(),
-                            export.multiConn(),
-                            flags.stream().map(Json::quote).collect(Collectors.joining(", ", "[", "]")),
-                            export.minimumBlock(),
-                            export.preferredBlock(),
-                            export.maximumPayload());
+    private String exports() throws IOException {
+        List<ListedExport> exports;
+        try (ClientSocket socket = ClientSocket.connect(uri, CONNECT_LIMIT)) {
+            exports = ClientHandshake.list(socket);
         }
+        StringBuilder out = new StringBuilder(json ? "[" : "");
+        String separator = "";
+        for (ListedExport export : exports) {
+            if (json) {
+                out.append(separator).append("\n  {\"export\": ").append(Json.quote(export.name()));
+                out.append(", \"description\": ")
+                        .append(Json.quote(export.description()))
+                        .append("}");
+                separator = ",";
+            } else {
+                out.append(Words.printable(export.name()));
+                out.append(export.description().isEmpty() ? "" : "\t" + Words.printable(export.description()));
+                out.append('\n');
+            }
+        }
+        return json ? out.append(exports.isEmpty() ? "]\n" : "\n]\n").toString() : out.toString();
+    }
+
+    private static String strings(List<String> texts) {
+        return texts.stream().map(Json::quote).collect(Collectors.joining(", ", "[", "]"));
+    }
+
+    private static List<String> contexts(Negotiated export) {
+        return export.contexts().stream().map(MetaContext::name).toList();
+    }
+
+    private static String json(Negotiated export) {
+        return """
+            {
+              "export": %s,
+              "description": %s,
+              "size": %d,
+              "read_only": %b,
+              "multi_conn": %b,
+              "flags": %s,
+              "block_size": {"minimum": %d, "preferred": %d, "maximum": %d},
+              "structured_replies": %b,
+              "extended_headers": %b,
+              "contexts": %s
+            }
+            """.formatted(
+                        Json.quote(export.export()),
+                        Json.quote(export.description()),
+                        export.size(),
+                        export.readOnly(),
+                        export.multiConn(),
+                        strings(export.flagNames()),
+                        export.minimumBlock(),
+                        export.preferredBlock(),
+                        export.maximumPayload(),
+                        export.structured(),
+                        export.extended(),
+                        strings(contexts(export)));
+    }
+
+    private static String text(Negotiated export) {
         return """
             export:       %s
             description:  %s
             size:         %d (%s)
             flags:        %s
-            block size:   minimum %d, preferred %d, maximum %d\
+            block size:   minimum %d, preferred %d, maximum %d
+            replies:      %s
+            contexts:     %s
             """.formatted(
-                        export.export(),
-                        export.description(),
-                        export.size(),
-                        Sizes.format(export.size()),
-                        String.join(" ", flags),
-                        export.minimumBlock(),
-                        export.preferredBlock(),
-                        export.maximumPayload());
+                Words.printable(export.export()),
+                Words.printable(export.description()),
+                export.size(),
+                Sizes.format(export.size()),
+                String.join(" ", export.flagNames()),
+                export.minimumBlock(),
+                export.preferredBlock(),
+                export.maximumPayload(),
+                export.extended() ? "structured, extended headers" : export.structured() ? "structured" : "simple",
+                Words.printable(String.join(" ", contexts(export))));
     }
 }

@@ -26,6 +26,7 @@ public final class Main {
             ServerCommand.class,
             ClientCommand.class,
             InfoCommand.class,
+            MapCommand.class,
             CopyCommand.class,
             RehearseCommand.class,
             CommandLine.HelpCommand.class);

@@ -24,11 +24,16 @@ final class Words {
         }
     }
 
-    private static <T> T checked(String word, Function<String, T> meaning) {
+    static <T> T checked(String word, Function<String, T> meaning) {
         try {
             return meaning.apply(word);
         } catch (IllegalArgumentException e) {
             throw new TypeConversionException(e.getMessage());
         }
+    }
+
+    /** What a server said, without characters that could confuse a terminal. */
+    static String printable(String text) {
+        return text.replaceAll("\\p{Cntrl}", "?");
     }
 }

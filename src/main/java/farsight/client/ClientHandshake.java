@@ -21,56 +21,108 @@ public final class ClientHandshake {
     /** How long the whole of it may take. */
     public static final Duration LIMIT = Duration.ofSeconds(30);
 
+    /** How many contexts may be asked for, and are taken in an answer to that. */
+    static final int MOST_CONTEXTS = 64;
+
     private static final int MOST_REPLIES = 10_000;
+    private static final int MOST_LISTED_BYTES = 16 << 20;
     private static final int LONGEST_REPLY = 64 << 10;
     private static final int REPLY_HEADER = 20;
 
     private final ClientSocket socket;
+    private final Arena arena;
+    private final MemorySegment header;
+    private final MemorySegment room;
+    private final MemorySegment request;
+    private boolean fixed;
+    private boolean noZeroes;
+    private boolean structured;
+    private boolean extended;
+    private List<MetaContext> contexts = List.of();
 
-    /** An answer to an option. */
+    /** An answer to an option; its data is good until the next one comes. */
     private record Reply(int type, MemorySegment data) {
         boolean isError() {
             return type < 0;
         }
     }
 
-    private ClientHandshake(ClientSocket socket) {
+    private ClientHandshake(ClientSocket socket, Arena arena) {
         this.socket = socket;
+        this.arena = arena;
+        header = arena.allocate(REPLY_HEADER);
+        room = arena.allocate(LONGEST_REPLY);
+        request = arena.allocate(LONGEST_REPLY);
     }
 
     /** Opens an export: afterwards the socket is in the transmission phase, with simple replies. */
     public static Negotiated open(ClientSocket socket, String export) throws NbdException {
+        return open(socket, export, ClientOptions.DEFAULT.withStructured(false).withExtended(false));
+    }
+
+    /** Opens an export with what the options ask for and the server has. */
+    public static Negotiated open(ClientSocket socket, String export, ClientOptions options) throws NbdException {
         try (Arena arena = Arena.ofConfined()) {
             socket.limit(LIMIT);
-            ClientHandshake handshake = new ClientHandshake(socket);
-            handshake.greet(arena);
-            Negotiated negotiated = handshake.choose(arena, Nbd.NBD_OPT_GO, export);
+            ClientHandshake handshake = new ClientHandshake(socket, arena);
+            handshake.greet();
+            handshake.agree(options);
+            handshake.contexts = handshake.contexts(Nbd.NBD_OPT_SET_META_CONTEXT, export, options.contexts());
+            Negotiated negotiated = handshake.choose(Nbd.NBD_OPT_GO, export);
             socket.limit(Duration.ZERO);
             return negotiated;
         }
     }
 
-    /** Asks what an export is without opening it, and ends the session. */
+    /** Asks what an export is without opening it (NBD_OPT_INFO), and ends the session. */
     public static Negotiated inform(ClientSocket socket, String export) throws NbdException {
         try (Arena arena = Arena.ofConfined()) {
             socket.limit(LIMIT);
-            ClientHandshake handshake = new ClientHandshake(socket);
-            handshake.greet(arena);
-            Negotiated negotiated = handshake.choose(arena, Nbd.NBD_OPT_INFO, export);
-            handshake.option(arena, Nbd.NBD_OPT_ABORT, MemorySegment.NULL);
+            ClientHandshake handshake = new ClientHandshake(socket, arena);
+            handshake.greet();
+            handshake.agree(ClientOptions.DEFAULT);
+            handshake.contexts = handshake.contexts(Nbd.NBD_OPT_LIST_META_CONTEXT, export, List.of());
+            Negotiated negotiated = handshake.choose(Nbd.NBD_OPT_INFO, export);
+            handshake.abort();
             return negotiated;
         }
     }
 
-    /** The names of the exports that the server lists, and ends the session. */
-    public static List<String> list(ClientSocket socket) throws NbdException {
+    /**
+     * Opens an export, which every server understands, and ends the session at once. The contexts are all that the server
+     * offers.
+     */
+    public static Negotiated describe(ClientSocket socket, String export) throws NbdException {
         try (Arena arena = Arena.ofConfined()) {
             socket.limit(LIMIT);
-            ClientHandshake handshake = new ClientHandshake(socket);
-            handshake.greet(arena);
-            List<String> names = handshake.list(arena);
-            handshake.option(arena, Nbd.NBD_OPT_ABORT, MemorySegment.NULL);
-            return names;
+            ClientHandshake handshake = new ClientHandshake(socket, arena);
+            handshake.greet();
+            handshake.agree(ClientOptions.DEFAULT);
+            handshake.contexts = handshake.contexts(Nbd.NBD_OPT_LIST_META_CONTEXT, export, List.of());
+            Negotiated negotiated = handshake.choose(Nbd.NBD_OPT_GO, export);
+            MemorySegment goodbye = arena.allocate(Requests.LONGEST);
+            socket.send(
+                    goodbye.address(), Requests.write(goodbye, negotiated.extended(), 0, Nbd.NBD_CMD_DISC, 0, 0, 0));
+            return negotiated;
+        }
+    }
+
+    /** The exports that the server lists, and ends the session. */
+    public static List<ListedExport> list(ClientSocket socket) throws NbdException {
+        try (Arena arena = Arena.ofConfined()) {
+            socket.limit(LIMIT);
+            ClientHandshake handshake = new ClientHandshake(socket, arena);
+            handshake.greet();
+            List<ListedExport> exports = handshake.list();
+            handshake.abort();
+            return exports;
+        }
+    }
+
+    /** "The client MAY close without waiting for the answer" (proto.md, NBD_OPT_ABORT). */
+    private void abort() throws NbdException {
+        if (fixed) {
+            option(Nbd.NBD_OPT_ABORT, 0);
         }
     }
 
@@ -80,8 +132,8 @@ public final class ClientHandshake {
 
     // ---- greeting ------------------------------------------------------------------------------------------------
 
-    private void greet(Arena arena) throws NbdException {
-        MemorySegment greeting = arena.allocate(18);
+    private void greet() throws NbdException {
+        MemorySegment greeting = room.asSlice(0, 18);
         socket.receive(greeting);
         if (greeting.get(Wire.LONG, 0) != Nbd.NBD_MAGIC) {
             throw wrong("what answers there does not speak NBD");
@@ -94,29 +146,26 @@ public final class ClientHandshake {
             throw wrong("what answers there does not speak NBD (wrong second magic)");
         }
         int flags = Short.toUnsignedInt(greeting.get(Wire.SHORT, 16));
-        if ((flags & Nbd.NBD_FLAG_FIXED_NEWSTYLE) == 0) {
-            throw wrong("the server does not speak the fixed newstyle handshake; use a newer server");
-        }
         int answer = flags & (Nbd.NBD_FLAG_FIXED_NEWSTYLE | Nbd.NBD_FLAG_NO_ZEROES);
+        fixed = (answer & Nbd.NBD_FLAG_FIXED_NEWSTYLE) != 0;
         noZeroes = (answer & Nbd.NBD_FLAG_NO_ZEROES) != 0;
-        MemorySegment reply = arena.allocate(4);
-        reply.set(Wire.INT, 0, answer);
-        socket.send(reply);
+        request.set(Wire.INT, 0, answer);
+        socket.send(request.asSlice(0, 4));
     }
-
-    private boolean noZeroes;
 
     // ---- options -------------------------------------------------------------------------------------------------
 
-    private void option(Arena arena, int option, MemorySegment data) throws NbdException {
-        MemorySegment message = arena.allocate(OptionHeader.SIZE + data.byteSize());
-        OptionHeader.write(message, 0, option, (int) data.byteSize());
-        MemorySegment.copy(data, 0, message, OptionHeader.SIZE, data.byteSize());
-        socket.send(message);
+    /** Where the data of the next option is written. */
+    private MemorySegment data() {
+        return request.asSlice(OptionHeader.SIZE);
     }
 
-    private Reply reply(Arena arena, int option) throws NbdException {
-        MemorySegment header = arena.allocate(REPLY_HEADER);
+    private void option(int option, long length) throws NbdException {
+        OptionHeader.write(request, 0, option, (int) length);
+        socket.send(request.asSlice(0, OptionHeader.SIZE + length));
+    }
+
+    private Reply reply(int option) throws NbdException {
         socket.receive(header);
         if (header.get(Wire.LONG, 0) != Nbd.NBD_REP_MAGIC) {
             throw wrong("the server's answer to " + Nbd.optionName(option) + " is no answer (wrong magic)");
@@ -130,30 +179,137 @@ public final class ClientHandshake {
             throw wrong("the server's answer to " + Nbd.optionName(option) + " is said to have " + length
                     + " bytes; at most " + LONGEST_REPLY + " are taken");
         }
-        MemorySegment data = arena.allocate(length);
+        MemorySegment data = room.asSlice(0, length);
         socket.receive(data);
         return new Reply(header.get(Wire.INT, 12), data);
     }
 
-    private List<String> list(Arena arena) throws NbdException {
-        option(arena, Nbd.NBD_OPT_LIST, MemorySegment.NULL);
-        List<String> names = new ArrayList<>();
-        for (int i = 0; i < MOST_REPLIES; i++) {
-            Reply reply = reply(arena, Nbd.NBD_OPT_LIST);
+    /** Extended headers imply structured replies (proto.md, NBD_OPT_EXTENDED_HEADERS). */
+    private void agree(ClientOptions options) throws NbdException {
+        if (!fixed) {
+            return;
+        }
+        extended = options.extended() && agrees(Nbd.NBD_OPT_EXTENDED_HEADERS);
+        structured = extended || options.structured() && agrees(Nbd.NBD_OPT_STRUCTURED_REPLY);
+    }
+
+    private boolean agrees(int option) throws NbdException {
+        option(option, 0);
+        Reply reply = reply(option);
+        if (reply.isError()) {
+            refuseTls(reply);
+            return false;
+        }
+        if (reply.type() != Nbd.NBD_REP_ACK || reply.data().byteSize() != 0) {
+            throw unexpected(option, reply);
+        }
+        return true;
+    }
+
+    private void refuseTls(Reply reply) throws NbdException {
+        if (reply.type() == Nbd.NBD_REP_ERR_TLS_REQD) {
+            throw wrong("the server demands TLS: " + reason(reply));
+        }
+    }
+
+    private NbdException unexpected(int option, Reply reply) {
+        return wrong("the server answered " + Nbd.optionName(option) + " with " + Nbd.replyName(reply.type()) + " of "
+                + reply.data().byteSize() + " bytes");
+    }
+
+    /** What the server has of the contexts asked for; a list without queries is everything. */
+    private List<MetaContext> contexts(int option, String export, List<String> queries) throws NbdException {
+        boolean listing = option == Nbd.NBD_OPT_LIST_META_CONTEXT;
+        if (!structured || !listing && queries.isEmpty()) {
+            return List.of();
+        }
+        MemorySegment data = data();
+        long at = string(data, 0, "export name", export);
+        data.set(Wire.INT, at, queries.size());
+        at += 4;
+        for (String query : queries) {
+            if (at + 4 + 3L * query.length() > data.byteSize()) {
+                throw new NbdException("the contexts asked for are too long");
+            }
+            at = string(data, at, "context", query);
+        }
+        option(option, at);
+        List<MetaContext> found = new ArrayList<>();
+        for (int i = 0; i <= MOST_CONTEXTS; i++) {
+            Reply reply = reply(option);
+            if (reply.isError()) {
+                refuseTls(reply);
+                return List.of();
+            }
+            if (reply.type() == Nbd.NBD_REP_ACK) {
+                return List.copyOf(found);
+            }
+            if (reply.type() != Nbd.NBD_REP_META_CONTEXT || reply.data().byteSize() < 5) {
+                throw unexpected(option, reply);
+            }
+            MetaContext context = new MetaContext(
+                    reply.data().get(Wire.INT, 0), text(reply.data().asSlice(4), "metadata context"));
+            if (!listing) {
+                checkNew(context, found);
+            }
+            found.add(context);
+        }
+        throw wrong("the server's answer to " + Nbd.optionName(option) + " does not end");
+    }
+
+    private void checkNew(MetaContext context, List<MetaContext> known) throws NbdException {
+        for (MetaContext other : known) {
+            if (other.id() == context.id() || other.name().equals(context.name())) {
+                throw wrong("the server gave the metadata context " + Text.quote(context.name()) + " twice");
+            }
+        }
+    }
+
+    private static long string(MemorySegment data, long at, String what, String text) throws NbdException {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        if (bytes.length > Nbd.MAX_STRING) {
+            throw new NbdException("the " + what + " has " + bytes.length + " bytes; at most 4096 are allowed");
+        }
+        data.set(Wire.INT, at, bytes.length);
+        MemorySegment.copy(bytes, 0, data, ValueLayout.JAVA_BYTE, at + 4, bytes.length);
+        return at + 4 + bytes.length;
+    }
+
+    private List<ListedExport> list() throws NbdException {
+        if (!fixed) {
+            throw wrong("the server does not list its exports: it does not speak the fixed newstyle handshake");
+        }
+        option(Nbd.NBD_OPT_LIST, 0);
+        List<ListedExport> exports = new ArrayList<>();
+        long bytes = 0;
+        for (int i = 0; i < MOST_REPLIES && bytes <= MOST_LISTED_BYTES; i++) {
+            Reply reply = reply(Nbd.NBD_OPT_LIST);
             if (reply.isError()) {
                 throw wrong("the server does not list its exports: " + reason(reply));
             }
             if (reply.type() == Nbd.NBD_REP_ACK) {
-                return names;
+                return exports;
             }
             MemorySegment data = reply.data();
+            bytes += data.byteSize();
             long length = data.byteSize() < 4 ? -1 : Integer.toUnsignedLong(data.get(Wire.INT, 0));
             if (reply.type() != Nbd.NBD_REP_SERVER || length < 0 || length > data.byteSize() - 4) {
                 throw wrong("the server's list of exports is not well formed");
             }
-            names.add(text(data.asSlice(4, length), "export name"));
+            // What follows the name is for people; some servers end it with a NUL.
+            exports.add(new ListedExport(
+                    text(data.asSlice(4, length), "export name"),
+                    loose(data.asSlice(4 + length), "export description")));
         }
         throw wrong("the server's list of exports does not end");
+    }
+
+    private String loose(MemorySegment data, String what) throws NbdException {
+        long length = data.byteSize();
+        while (length > 0 && data.get(ValueLayout.JAVA_BYTE, length - 1) == 0) {
+            length--;
+        }
+        return text(data.asSlice(0, length), what);
     }
 
     private String text(MemorySegment data, String what) throws NbdException {
@@ -171,42 +327,47 @@ public final class ClientHandshake {
         return (said.isEmpty() ? "no reason given" : Text.quote(said)) + " (" + Nbd.replyName(reply.type()) + ")";
     }
 
-    private Negotiated choose(Arena arena, int option, String export) throws NbdException {
-        byte[] name = export.getBytes(StandardCharsets.UTF_8);
-        if (name.length > Nbd.MAX_STRING) {
-            throw new NbdException("the export name has " + name.length + " bytes; at most 4096 are allowed");
+    private Negotiated choose(int option, String export) throws NbdException {
+        if (!fixed) {
+            return exportName(export);
         }
         int[] wanted = {Nbd.NBD_INFO_NAME, Nbd.NBD_INFO_DESCRIPTION, Nbd.NBD_INFO_BLOCK_SIZE};
-        MemorySegment data = arena.allocate(4 + name.length + 2 + 2L * wanted.length);
-        data.set(Wire.INT, 0, name.length);
-        MemorySegment.copy(name, 0, data, ValueLayout.JAVA_BYTE, 4, name.length);
-        data.set(Wire.SHORT, 4 + name.length, (short) wanted.length);
+        MemorySegment data = data();
+        long at = string(data, 0, "export name", export);
+        data.set(Wire.SHORT, at, (short) wanted.length);
+        at += 2;
         for (int i = 0; i < wanted.length; i++) {
-            data.set(Wire.SHORT, 4 + name.length + 2 + 2L * i, (short) wanted[i]);
+            data.set(Wire.SHORT, at, (short) wanted[i]);
+            at += 2;
         }
-        option(arena, option, data);
+        option(option, at);
         Answer answer = new Answer(export);
         for (int i = 0; i < MOST_REPLIES; i++) {
-            Reply reply = reply(arena, option);
+            Reply reply = reply(option);
             if (reply.type() == Nbd.NBD_REP_INFO) {
                 answer.info(reply.data());
             } else if (reply.type() == Nbd.NBD_REP_ACK) {
                 return answer.finish();
-            } else if (reply.type() == Nbd.NBD_REP_ERR_UNSUP && option == Nbd.NBD_OPT_GO) {
-                return exportName(arena, export, name);
+            } else if (reply.type() == Nbd.NBD_REP_ERR_UNSUP) {
+                return exportName(export);
             } else if (reply.isError()) {
                 throw wrong("the server refused export " + Text.quote(export) + ": " + reason(reply));
             } else {
-                throw wrong("the server answered " + Nbd.optionName(option) + " with " + Nbd.replyName(reply.type()));
+                throw unexpected(option, reply);
             }
         }
         throw wrong("the server's answer to " + Nbd.optionName(option) + " does not end");
     }
 
     /** For servers before NBD_OPT_GO; they answer a name that they do not know by closing the connection. */
-    private Negotiated exportName(Arena arena, String export, byte[] name) throws NbdException {
-        option(arena, Nbd.NBD_OPT_EXPORT_NAME, arena.allocateFrom(ValueLayout.JAVA_BYTE, name));
-        MemorySegment reply = arena.allocate(10 + (noZeroes ? 0 : 124));
+    private Negotiated exportName(String export) throws NbdException {
+        byte[] name = export.getBytes(StandardCharsets.UTF_8);
+        if (name.length > Nbd.MAX_STRING) {
+            throw new NbdException("the export name has " + name.length + " bytes; at most 4096 are allowed");
+        }
+        MemorySegment.copy(name, 0, data(), ValueLayout.JAVA_BYTE, 0, name.length);
+        option(Nbd.NBD_OPT_EXPORT_NAME, name.length);
+        MemorySegment reply = room.asSlice(0, 10 + (noZeroes ? 0 : 124));
         try {
             socket.receive(reply);
         } catch (NbdException e) {
@@ -285,7 +446,8 @@ public final class ClientHandshake {
             if (size < 0) {
                 throw wrong("the server did not say how large export " + Text.quote(asked) + " is");
             }
-            return new Negotiated(name, size, flags, description, minimum, preferred, maximum);
+            return new Negotiated(
+                    name, size, flags, description, minimum, preferred, maximum, structured, extended, contexts);
         }
     }
 }

@@ -3,10 +3,12 @@ package farsight.client;
 import farsight.config.NbdUri;
 import farsight.sys.CallState;
 import farsight.sys.ErrnoException;
+import farsight.sys.IoVec;
+import farsight.sys.QuickCalls;
 import farsight.sys.SocketAddress;
-import farsight.sys.Sockets;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
@@ -15,13 +17,21 @@ import java.time.Duration;
  * A connected, blocking socket to a server. One thread may receive while another sends. Calls wait in the kernel, so
  * they belong on platform threads.
  */
-public final class ClientSocket implements AutoCloseable {
+public final class ClientSocket implements Transport, AutoCloseable {
     private final int fd;
     private final String peer;
     private final CallState receiving = CallState.forever();
     private final CallState sending = CallState.forever();
+    private final IoVec gather = new IoVec(2);
     private long deadline;
+    private volatile Activity activity;
     private boolean closed;
+
+    /** Decides whether a silent server is a lost one. */
+    interface Activity {
+        /** Whether the server owes an answer for longer than is acceptable. */
+        boolean overdue();
+    }
 
     private ClientSocket(int fd, String peer) {
         this.fd = fd;
@@ -34,6 +44,7 @@ public final class ClientSocket implements AutoCloseable {
      * @param timeout for each address
      * @throws NbdException one line that names the server and what to look at
      */
+    @SuppressWarnings("exports") // for the program's own use
     public static ClientSocket connect(NbdUri uri, Duration timeout) throws IOException {
         int millis = Math.clamp(timeout.toMillis(), 1, Integer.MAX_VALUE);
         if (uri.isUnix()) {
@@ -58,7 +69,7 @@ public final class ClientSocket implements AutoCloseable {
 
     private static ClientSocket connect(SocketAddress address, int millis) throws NbdException {
         try {
-            return new ClientSocket(Sockets.connect(address, millis), address.toString());
+            return new ClientSocket(QuickCalls.connect(address, millis), address.toString());
         } catch (ErrnoException e) {
             throw new NbdException("cannot reach the server at " + address + " (" + ErrnoException.describe(e.errno())
                     + "); is it running, and is that its address?");
@@ -74,7 +85,7 @@ public final class ClientSocket implements AutoCloseable {
         return fd;
     }
 
-    /** The server's address, for messages. */
+    @Override
     public String peer() {
         return peer;
     }
@@ -84,23 +95,49 @@ public final class ClientSocket implements AutoCloseable {
         deadline = time.isZero() ? 0 : System.nanoTime() + time.toNanos();
     }
 
+    /**
+     * From now on a call that moved nothing for that time asks whether the server is overdue, and fails if it is. Not for
+     * sockets that the kernel's client takes over.
+     */
+    void patience(Duration time, Activity judge) throws NbdException {
+        try {
+            QuickCalls.patience(fd, Math.max(1, time.toMillis()));
+        } catch (ErrnoException e) {
+            throw new NbdException(peer + ": " + e.getMessage());
+        }
+        activity = judge;
+    }
+
     /** Receives exactly the segment's size. */
     void receive(MemorySegment target) throws NbdException {
         receive(target.address(), target.byteSize());
     }
 
-    void receive(long address, long length) throws NbdException {
-        long done = 0;
-        while (done < length) {
+    @Override
+    public long receiveSome(long address, long length) throws NbdException {
+        while (true) {
             awaitWithinLimit();
-            long n = Sockets.receive(receiving, fd, address + done, length - done);
+            long n = QuickCalls.receive(receiving, fd, address, length);
             if (n > 0) {
-                done += n;
-            } else if (n == 0) {
-                throw new NbdException(peer + ": the server closed the connection");
-            } else if (n != -Sockets.EINTR && n != -Sockets.EAGAIN) {
-                throw new NbdException(peer + ": the connection is lost: " + ErrnoException.describe((int) -n));
+                return n;
             }
+            if (n == 0) {
+                throw new NbdException(peer + ": the server closed the connection");
+            }
+            retry(n);
+        }
+    }
+
+    private void retry(long failure) throws NbdException {
+        if (failure == -QuickCalls.EAGAIN) {
+            Activity judge = activity;
+            if (judge != null && judge.overdue()) {
+                throw new NbdException(peer + ": the server does not answer any more");
+            }
+        } else if (failure == -QuickCalls.ECONNRESET || failure == -QuickCalls.EPIPE) {
+            throw new NbdException(peer + ": the server closed the connection");
+        } else if (failure != -QuickCalls.EINTR) {
+            throw new NbdException(peer + ": the connection is lost: " + ErrnoException.describe((int) -failure));
         }
     }
 
@@ -110,7 +147,7 @@ public final class ClientSocket implements AutoCloseable {
         }
         long millis = (deadline - System.nanoTime()) / 1_000_000;
         try {
-            if (millis <= 0 || !Sockets.awaitReadable(fd, (int) Math.min(millis, Integer.MAX_VALUE))) {
+            if (millis <= 0 || !QuickCalls.awaitReadable(receiving, fd, (int) Math.min(millis, Integer.MAX_VALUE))) {
                 throw new NbdException(peer + ": the server does not answer; does it speak NBD?");
             }
         } catch (ErrnoException e) {
@@ -122,21 +159,70 @@ public final class ClientSocket implements AutoCloseable {
         send(source.address(), source.byteSize());
     }
 
-    void send(long address, long length) throws NbdException {
-        long done = 0;
-        while (done < length) {
-            long n = Sockets.send(sending, fd, address + done, length - done);
+    @Override
+    public void send(long address, long length) throws NbdException {
+        send(address, length, false);
+    }
+
+    private void send(long address, long length, boolean more) throws NbdException {
+        for (long done = 0; done < length; ) {
+            long n = QuickCalls.send(sending, fd, address + done, length - done, more);
             if (n >= 0) {
                 done += n;
-            } else if (n != -Sockets.EINTR) {
-                throw new NbdException(peer + ": the connection is lost: " + ErrnoException.describe((int) -n));
+            } else {
+                retry(n);
             }
         }
     }
 
+    /** Sends a header and its payload in one call. */
+    void send(long header, long headerLength, long payload, long length) throws NbdException {
+        gather.clear();
+        gather.add(header, headerLength);
+        if (length > 0) {
+            gather.add(payload, length);
+        }
+        while (!gather.isEmpty()) {
+            long n = QuickCalls.send(sending, fd, gather);
+            if (n >= 0) {
+                gather.advance(n);
+            } else {
+                retry(n);
+            }
+        }
+    }
+
+    /**
+     * Sends a header and then a part of a file.
+     *
+     * @param position memory of a long, for the system
+     * @return bytes of the file that were sent: fewer than {@code length} at its end; -errno when none can be sent this way
+     */
+    long sendFile(long header, long headerLength, int file, MemorySegment position, long offset, long length)
+            throws NbdException {
+        send(header, headerLength, true);
+        position.set(ValueLayout.JAVA_LONG, 0, offset);
+        for (long done = 0; done < length; ) {
+            long n = QuickCalls.sendFile(sending, fd, file, position, length - done);
+            if (n > 0) {
+                done += n;
+            } else if (n == 0) {
+                return done;
+            } else if (n == -QuickCalls.EINVAL
+                    || n == -QuickCalls.EIO
+                    || n == -QuickCalls.ENOSYS
+                    || n == -QuickCalls.EOVERFLOW) {
+                return done == 0 ? n : done;
+            } else {
+                retry(n);
+            }
+        }
+        return length;
+    }
+
     /** Ends both directions: a thread that is receiving returns. */
     void shutdown() {
-        Sockets.shutdown(fd);
+        QuickCalls.shutdown(fd);
     }
 
     /** Gives the descriptor back to the system. No thread may be in a call. */
@@ -144,7 +230,8 @@ public final class ClientSocket implements AutoCloseable {
     public synchronized void close() {
         if (!closed) {
             closed = true;
-            Sockets.close(fd);
+            QuickCalls.close(fd);
+            gather.close();
         }
     }
 }

@@ -1,6 +1,5 @@
 package farsight.client;
 
-import farsight.config.NbdUri;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -124,7 +123,7 @@ public final class Copy {
 
     private static Side open(String place, boolean write) throws IOException {
         if (place.startsWith("nbd")) {
-            return new Export(NbdClient.connect(NbdUri.parse(place)));
+            return new Export(NbdClient.connect(place));
         }
         Path path = Path.of(place);
         try {

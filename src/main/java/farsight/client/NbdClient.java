@@ -2,69 +2,95 @@ package farsight.client;
 
 import farsight.config.NbdUri;
 import farsight.protocol.Nbd;
-import farsight.protocol.RequestHeader;
-import farsight.protocol.SimpleReply;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A connection to an export, with many requests under way at once. Thread-safe. Offsets and lengths are in bytes;
- * payload is off-heap and must stay as it is until the request's future completes. A request that the server refuses
- * fails with an {@link NbdException}; a connection that is lost fails all of them (proto.md, "Transmission").
+ * An export of a server, over one connection or several, with many requests under way at once. Thread-safe.
+ *
+ * <p>Offsets and lengths are in bytes. Payload is off-heap (a native {@link MemorySegment} that any thread may use) and
+ * must stay as it is until the request's future completes. Requests that are longer than the server or the protocol
+ * allows are sent as several. A call waits while as many requests are in flight as {@link ClientOptions#requests} says.
+ *
+ * <p>A request that the server refuses fails with an {@link NbdException} that has the server's error value, text and
+ * offset; a connection that is lost fails all of its requests. Futures are completed on the thread that receives the
+ * connection's replies: what depends on them must not wait for other replies there.
+ *
+ * <p>Source: proto.md of the NBD project, "Transmission".
  */
 public final class NbdClient implements AutoCloseable {
-    private static final Duration CONNECT_LIMIT = Duration.ofSeconds(10);
+    /** Commands without payload are cut where their length would not fit into 32 bits; a multiple of any block size. */
+    private static final long LARGEST_COMPACT = 1L << 31;
 
-    /** More than this makes no server faster and some refuse it. */
-    private static final int MOST_IN_FLIGHT = 128;
+    private static final long LARGEST_EXTENDED = 1L << 62;
 
-    private record Pending(int type, MemorySegment target, CompletableFuture<Void> done) {}
-
-    private final ClientSocket socket;
+    private final List<ClientConnection> connections;
     private final Negotiated negotiated;
-    private final ConcurrentHashMap<Long, Pending> pending = new ConcurrentHashMap<>();
-    private final AtomicLong cookies = new AtomicLong();
-    private final Semaphore slots = new Semaphore(MOST_IN_FLIGHT);
-    private final Object sendLock = new Object();
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment header = arena.allocate(RequestHeader.SIZE);
-    private final Thread receiver;
-    private volatile NbdException lost;
-    private boolean closed;
+    private final AtomicInteger turn = new AtomicInteger();
 
-    private NbdClient(ClientSocket socket, Negotiated negotiated) {
-        this.socket = socket;
-        this.negotiated = negotiated;
-        receiver = Thread.ofPlatform().name("nbd-replies").daemon(true).start(this::receive);
+    private NbdClient(List<ClientConnection> connections) {
+        this.connections = connections;
+        negotiated = connections.get(0).negotiated();
+    }
+
+    /**
+     * Connects and opens an export, with one connection.
+     *
+     * @param uri {@code nbd://host:port/export} or {@code nbd+unix:///export?socket=path}
+     * @throws IOException one line for people
+     */
+    public static NbdClient connect(String uri) throws IOException {
+        return connect(uri, ClientOptions.DEFAULT);
     }
 
     /**
      * Connects and opens an export.
      *
      * @throws IOException one line for people
+     * @throws IllegalArgumentException for what is no NBD URI
      */
-    public static NbdClient connect(String uri) throws IOException {
-        return connect(NbdUri.parse(uri));
+    public static NbdClient connect(String uri, ClientOptions options) throws IOException {
+        NbdUri place = NbdUri.parse(uri);
+        List<ClientConnection> connections = new ArrayList<>(options.connections());
+        try {
+            connections.add(connection(place, options));
+            Negotiated first = connections.get(0).negotiated();
+            int count = first.multiConn() ? options.connections() : 1;
+            while (connections.size() < count) {
+                ClientConnection next = connection(place, options);
+                connections.add(next);
+                if (next.negotiated().size() != first.size()
+                        || next.negotiated().flags() != first.flags()) {
+                    throw new NbdException(next.peer() + ": the export changed between two connections");
+                }
+            }
+            return new NbdClient(connections);
+        } catch (IOException | RuntimeException e) {
+            for (ClientConnection connection : connections) {
+                connection.close();
+            }
+            throw e;
+        }
     }
 
-    /** Connects and opens an export. */
-    static NbdClient connect(NbdUri uri) throws IOException {
-        ClientSocket socket = ClientSocket.connect(uri, CONNECT_LIMIT);
+    private static ClientConnection connection(NbdUri uri, ClientOptions options) throws IOException {
+        ClientSocket socket = ClientSocket.connect(uri, options.connectTimeout());
         try {
-            return new NbdClient(socket, ClientHandshake.open(socket, uri.export()));
+            return new ClientConnection(socket, ClientHandshake.open(socket, uri.export(), options), options);
         } catch (IOException | RuntimeException e) {
             socket.close();
             throw e;
         }
     }
 
+    /** What was agreed on; the same for all connections. */
     public Negotiated negotiated() {
         return negotiated;
     }
@@ -74,6 +100,15 @@ public final class NbdClient implements AutoCloseable {
         return negotiated.size();
     }
 
+    /** How many connections there are. */
+    public int connections() {
+        return connections.size();
+    }
+
+    ClientConnection connection(int index) {
+        return connections.get(index);
+    }
+
     // ---- requests ------------------------------------------------------------------------------------------------
 
     /** Fills a segment from an offset on. */
@@ -81,8 +116,9 @@ public final class NbdClient implements AutoCloseable {
         await(readAsync(target, offset));
     }
 
-    public CompletableFuture<Void> readAsync(MemorySegment target, long offset) {
-        return inPieces(Nbd.NBD_CMD_READ, 0, target, offset);
+    /** @param flags {@link CommandFlag#DF} or none */
+    public CompletableFuture<Void> readAsync(MemorySegment target, long offset, CommandFlag... flags) {
+        return inPieces(Nbd.NBD_CMD_READ, CommandFlag.bits(flags), target, offset);
     }
 
     /** Stores a segment at an offset; with {@code fua} it is stable afterwards. */
@@ -96,70 +132,244 @@ public final class NbdClient implements AutoCloseable {
 
     /** Makes all completed writes stable. */
     public void flush() throws IOException {
-        await(request(Nbd.NBD_CMD_FLUSH, 0, 0, 0, null));
+        await(flushAsync());
+    }
+
+    /** One flush covers all connections: there are only several where the server promises it. */
+    public CompletableFuture<Void> flushAsync() {
+        return request(Nbd.NBD_CMD_FLUSH, 0, 0, 0, null);
     }
 
     /** Says that the content of a range is not needed any more. */
     public void trim(long offset, long length) throws IOException {
-        await(ranged(Nbd.NBD_CMD_TRIM, 0, offset, length));
+        await(trimAsync(offset, length));
+    }
+
+    /** @param flags {@link CommandFlag#FUA} or none */
+    public CompletableFuture<Void> trimAsync(long offset, long length, CommandFlag... flags) {
+        return ranged(Nbd.NBD_CMD_TRIM, CommandFlag.bits(flags), offset, length);
     }
 
     /** Makes a range read as zeroes. */
     public void zero(long offset, long length, boolean mayTrim) throws IOException {
-        await(ranged(Nbd.NBD_CMD_WRITE_ZEROES, mayTrim ? 0 : Nbd.NBD_CMD_FLAG_NO_HOLE, offset, length));
+        await(mayTrim ? zeroAsync(offset, length) : zeroAsync(offset, length, CommandFlag.NO_HOLE));
+    }
+
+    /** @param flags any of {@link CommandFlag#FUA}, {@link CommandFlag#NO_HOLE}, {@link CommandFlag#FAST_ZERO} */
+    public CompletableFuture<Void> zeroAsync(long offset, long length, CommandFlag... flags) {
+        return ranged(Nbd.NBD_CMD_WRITE_ZEROES, CommandFlag.bits(flags), offset, length);
+    }
+
+    /** Tells the server that a range will be read soon. */
+    public void cache(long offset, long length) throws IOException {
+        await(cacheAsync(offset, length));
+    }
+
+    public CompletableFuture<Void> cacheAsync(long offset, long length) {
+        return ranged(Nbd.NBD_CMD_CACHE, 0, offset, length);
+    }
+
+    /**
+     * What the agreed contexts say of a range, from its start on: servers may stop before its end, or tell of what lies
+     * beyond it.
+     *
+     * @param length more than 0; at most 2^32-1 counts without extended headers
+     * @param flags {@link CommandFlag#REQ_ONE} or none
+     * @return extents by the name of their context
+     */
+    public CompletableFuture<Map<String, List<Extent>>> statusAsync(long offset, long length, CommandFlag... flags) {
+        checkRange(offset, length);
+        if (length == 0) {
+            throw new IllegalArgumentException("the status of no bytes");
+        }
+        if (negotiated.contexts().isEmpty()) {
+            return CompletableFuture.failedFuture(
+                    new NbdException(connections.get(0).peer() + ": no metadata context was agreed on"));
+        }
+        long most = negotiated.extended()
+                ? LARGEST_EXTENDED
+                : 0xffff_ffffL / negotiated.minimumBlock() * negotiated.minimumBlock();
+        StatusRequest request = new StatusRequest(CommandFlag.bits(flags), offset, Math.min(length, most));
+        connection().submit(request);
+        return request.result;
+    }
+
+    /** Like {@link #statusAsync}, waiting. */
+    public Map<String, List<Extent>> status(long offset, long length, CommandFlag... flags) throws IOException {
+        return await(statusAsync(offset, length, flags));
+    }
+
+    /**
+     * All extents of a range in one context, joined where they are of one kind, cut at the range's end.
+     *
+     * @param context one of {@link Negotiated#contexts}
+     */
+    public List<Extent> extents(String context, long offset, long length) throws IOException {
+        checkRange(offset, length);
+        List<Extent> all = new ArrayList<>();
+        long end = offset + length;
+        for (long at = offset; at < end; ) {
+            List<Extent> some = status(at, end - at).get(context);
+            if (some == null) {
+                throw new NbdException(connections.get(0).peer() + ": the server told nothing of " + context);
+            }
+            for (Extent extent : some) {
+                Extent cut = new Extent(extent.offset(), Math.min(extent.end(), end) - extent.offset(), extent.flags());
+                Extent last = all.isEmpty() ? null : all.get(all.size() - 1);
+                if (last != null && last.flags() == cut.flags()) {
+                    all.set(all.size() - 1, new Extent(last.offset(), last.length() + cut.length(), cut.flags()));
+                } else {
+                    all.add(cut);
+                }
+                at = cut.end();
+            }
+        }
+        return all;
+    }
+
+    private static void checkRange(long offset, long length) {
+        if (offset < 0 || length < 0 || length > Long.MAX_VALUE - offset) {
+            throw new IllegalArgumentException(
+                    "a range from " + offset + " of " + length + " bytes is not within 2^63-1 bytes");
+        }
     }
 
     private CompletableFuture<Void> inPieces(int type, int flags, MemorySegment memory, long offset) {
+        long length = memory.byteSize();
+        checkRange(offset, length);
         int most = negotiated.maximumPayload();
-        if (memory.byteSize() <= most) {
-            return request(type, flags, offset, memory.byteSize(), memory);
+        if (length <= most) {
+            return request(type, flags, offset, length, memory);
         }
-        CompletableFuture<Void> all = CompletableFuture.completedFuture(null);
-        for (long at = 0; at < memory.byteSize(); at += most) {
-            MemorySegment piece = memory.asSlice(at, Math.min(most, memory.byteSize() - at));
-            all = all.thenCombine(request(type, flags, offset + at, piece.byteSize(), piece), (a, b) -> null);
+        Pieces pieces = new Pieces((int) ((length + most - 1) / most));
+        for (long at = 0; at < length; at += most) {
+            long part = Math.min(most, length - at);
+            submit(type, flags, offset + at, part, memory.asSlice(at, part), pieces);
         }
-        return all;
+        return pieces.result;
     }
 
-    /** Commands without payload are cut where their length would not fit into 32 bits. */
     private CompletableFuture<Void> ranged(int type, int flags, long offset, long length) {
-        long most = 1L << 30;
-        CompletableFuture<Void> all = CompletableFuture.completedFuture(null);
-        for (long at = 0; at < length; at += most) {
-            all = all.thenCombine(request(type, flags, offset + at, Math.min(most, length - at), null), (a, b) -> null);
+        checkRange(offset, length);
+        long most = negotiated.extended() ? LARGEST_EXTENDED : LARGEST_COMPACT;
+        if (length <= most) {
+            return request(type, flags, offset, length, null);
         }
-        return all;
+        long count = (length + most - 1) / most;
+        Pieces pieces = new Pieces(Math.toIntExact(count));
+        for (long at = 0; at < length; at += most) {
+            submit(type, flags, offset + at, Math.min(most, length - at), null, pieces);
+        }
+        return pieces.result;
     }
 
     private CompletableFuture<Void> request(int type, int flags, long offset, long length, MemorySegment memory) {
-        CompletableFuture<Void> done = new CompletableFuture<>();
-        slots.acquireUninterruptibly();
-        long cookie = cookies.incrementAndGet();
-        pending.put(cookie, new Pending(type, type == Nbd.NBD_CMD_READ ? memory : null, done));
-        try {
-            synchronized (sendLock) {
-                if (closed || lost != null) {
-                    throw lost != null ? lost : new NbdException("the connection is closed");
-                }
-                RequestHeader.write(header, 0, flags, type, cookie, offset, length);
-                socket.send(header);
-                if (type == Nbd.NBD_CMD_WRITE) {
-                    socket.send(memory);
-                }
-            }
-        } catch (NbdException e) {
-            if (pending.remove(cookie) != null) {
-                slots.release();
-                done.completeExceptionally(e);
-            }
-        }
-        return done;
+        Pieces one = new Pieces(1);
+        submit(type, flags, offset, length, memory, one);
+        return one.result;
     }
 
-    private static void await(CompletableFuture<Void> future) throws IOException {
+    private void submit(int type, int flags, long offset, long length, MemorySegment memory, Pieces pieces) {
+        int missing = missing(type, flags);
+        if (missing != 0) {
+            pieces.done(new NbdException(
+                    connections.get(0).peer() + ": the server does not offer " + Nbd.commandName(type) + " with flags "
+                            + flags,
+                    Nbd.NBD_ENOTSUP));
+        } else {
+            connection().submit(new PieceRequest(type, flags, offset, length, memory, pieces));
+        }
+    }
+
+    /** The transmission flags that the request needs and the server did not set. */
+    private int missing(int type, int flags) {
+        int needed = switch (type) {
+            case Nbd.NBD_CMD_FLUSH -> Nbd.NBD_FLAG_SEND_FLUSH;
+            case Nbd.NBD_CMD_TRIM -> Nbd.NBD_FLAG_SEND_TRIM;
+            case Nbd.NBD_CMD_WRITE_ZEROES -> Nbd.NBD_FLAG_SEND_WRITE_ZEROES;
+            case Nbd.NBD_CMD_CACHE -> Nbd.NBD_FLAG_SEND_CACHE;
+            default -> 0;
+        };
+        needed |= (flags & Nbd.NBD_CMD_FLAG_FUA) != 0 ? Nbd.NBD_FLAG_SEND_FUA : 0;
+        needed |= (flags & Nbd.NBD_CMD_FLAG_DF) != 0 ? Nbd.NBD_FLAG_SEND_DF : 0;
+        needed |= (flags & Nbd.NBD_CMD_FLAG_FAST_ZERO) != 0 ? Nbd.NBD_FLAG_SEND_FAST_ZERO : 0;
+        return needed & ~negotiated.flags();
+    }
+
+    private ClientConnection connection() {
+        return connections.size() == 1
+                ? connections.get(0)
+                : connections.get((turn.getAndIncrement() & Integer.MAX_VALUE) % connections.size());
+    }
+
+    /** A future of several requests: done when all are, failed by the first that fails. */
+    private static final class Pieces {
+        final CompletableFuture<Void> result = new CompletableFuture<>();
+        private final AtomicInteger left;
+        private volatile IOException failure;
+
+        Pieces(int count) {
+            left = new AtomicInteger(count);
+        }
+
+        /** Memory may still be in use by other pieces, so that a failure, too, waits for them. */
+        void done(IOException failureOrNull) {
+            if (failureOrNull != null) {
+                failure = failureOrNull;
+            }
+            if (left.decrementAndGet() > 0) {
+                return;
+            }
+            if (failure == null) {
+                result.complete(null);
+            } else {
+                result.completeExceptionally(failure);
+            }
+        }
+    }
+
+    private static final class PieceRequest extends ClientRequest {
+        private final Pieces pieces;
+
+        PieceRequest(int type, int flags, long offset, long length, MemorySegment memory, Pieces pieces) {
+            super(type, flags, offset, length, memory);
+            this.pieces = pieces;
+        }
+
+        @Override
+        void done(IOException failureOrNull) {
+            pieces.done(failureOrNull);
+        }
+    }
+
+    private final class StatusRequest extends ClientRequest {
+        final CompletableFuture<Map<String, List<Extent>>> result = new CompletableFuture<>();
+
+        StatusRequest(int flags, long offset, long length) {
+            super(Nbd.NBD_CMD_BLOCK_STATUS, flags, offset, length, null);
+        }
+
+        @Override
+        void done(IOException failureOrNull) {
+            if (failureOrNull != null) {
+                result.completeExceptionally(failureOrNull);
+                return;
+            }
+            Map<String, List<Extent>> byName = new LinkedHashMap<>();
+            for (MetaContext context : negotiated.contexts()) {
+                for (Status status : statuses) {
+                    if (status.context() == context.id()) {
+                        byName.put(context.name(), status.extents());
+                    }
+                }
+            }
+            result.complete(byName);
+        }
+    }
+
+    static <T> T await(CompletableFuture<T> future) throws IOException {
         try {
-            future.join();
+            return future.join();
         } catch (CompletionException e) {
             if (e.getCause() instanceof IOException cause) {
                 throw cause;
@@ -168,85 +378,11 @@ public final class NbdClient implements AutoCloseable {
         }
     }
 
-    // ---- replies -------------------------------------------------------------------------------------------------
-
-    private void receive() {
-        try (Arena own = Arena.ofConfined()) {
-            MemorySegment reply = own.allocate(SimpleReply.SIZE);
-            while (true) {
-                socket.receive(reply);
-                if (SimpleReply.magic(reply, 0) != Nbd.NBD_SIMPLE_REPLY_MAGIC) {
-                    throw new NbdException(socket.peer() + ": the server sent something that is no reply");
-                }
-                Pending request = pending.remove(SimpleReply.cookie(reply, 0));
-                if (request == null) {
-                    throw new NbdException(socket.peer() + ": the server answered a request that was not made");
-                }
-                finish(request, SimpleReply.error(reply, 0));
-            }
-        } catch (NbdException e) {
-            lost = e;
-            socket.shutdown();
-            failAll(e);
-        }
-    }
-
-    private void finish(Pending request, int error) throws NbdException {
-        if (error == 0 && request.target() != null) {
-            try {
-                socket.receive(request.target());
-            } catch (NbdException e) {
-                slots.release();
-                request.done().completeExceptionally(e);
-                throw e;
-            }
-        }
-        slots.release();
-        if (error == 0) {
-            request.done().complete(null);
-        } else {
-            request.done()
-                    .completeExceptionally(new NbdException(
-                            socket.peer() + ": " + Nbd.commandName(request.type()) + " failed: " + Nbd.errorName(error),
-                            error));
-        }
-    }
-
-    private void failAll(NbdException cause) {
-        for (Long cookie : pending.keySet()) {
-            Pending request = pending.remove(cookie);
-            if (request != null) {
-                slots.release();
-                request.done().completeExceptionally(cause);
-            }
-        }
-    }
-
-    /** Says goodbye (NBD_CMD_DISC) and closes. Requests that are under way fail. */
+    /** Says goodbye (NBD_CMD_DISC) and closes all connections. Requests that are under way fail. */
     @Override
     public void close() {
-        synchronized (sendLock) {
-            if (closed) {
-                return;
-            }
-            closed = true;
-            if (lost == null) {
-                RequestHeader.write(header, 0, 0, Nbd.NBD_CMD_DISC, 0, 0, 0);
-                try {
-                    socket.send(header);
-                } catch (NbdException e) {
-                    // It is gone already, which is what was wanted.
-                }
-            }
+        for (ClientConnection connection : connections) {
+            connection.close();
         }
-        socket.shutdown();
-        try {
-            receiver.join();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return;
-        }
-        socket.close();
-        arena.close();
     }
 }

@@ -14,6 +14,9 @@ import java.util.List;
  * @param minimumBlock bytes that requests are multiples of; 1 when the server did not say
  * @param preferredBlock bytes; 4096 when the server did not say
  * @param maximumPayload bytes of one read or write; 32 MiB when the server did not say
+ * @param structured whether reads are answered in chunks
+ * @param extended whether lengths have 64 bits
+ * @param contexts what block status tells
  */
 public record Negotiated(
         String export,
@@ -22,7 +25,10 @@ public record Negotiated(
         String description,
         int minimumBlock,
         int preferredBlock,
-        int maximumPayload) {
+        int maximumPayload,
+        boolean structured,
+        boolean extended,
+        List<MetaContext> contexts) {
     /** What every server takes (proto.md, "Block size constraints"). */
     static final int DEFAULT_MAXIMUM = 32 << 20;
 
@@ -36,6 +42,29 @@ public record Negotiated(
 
     public boolean canFlush() {
         return has(Nbd.NBD_FLAG_SEND_FLUSH);
+    }
+
+    /** Whether the server can tell holes and zeroes from data. */
+    public boolean hasAllocation() {
+        return context(ClientOptions.ALLOCATION) != null;
+    }
+
+    /** The agreed context of a name, or null. */
+    MetaContext context(String name) {
+        for (MetaContext context : contexts) {
+            if (context.name().equals(name)) {
+                return context;
+            }
+        }
+        return null;
+    }
+
+    public boolean canTrim() {
+        return has(Nbd.NBD_FLAG_SEND_TRIM);
+    }
+
+    public boolean canZero() {
+        return has(Nbd.NBD_FLAG_SEND_WRITE_ZEROES);
     }
 
     public boolean multiConn() {

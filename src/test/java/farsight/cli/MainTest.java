@@ -47,7 +47,7 @@ class MainTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "server", "client", "info", "copy"})
+    @ValueSource(strings = {"", "server", "client", "info", "map", "copy"})
     void helpIsThereForEveryCommand(String command) {
         String help = farsight((command + " --help").strip().split(" "))
                 .run()
@@ -217,7 +217,7 @@ class MainTest {
                                 .run()
                                 .expectSuccess()
                                 .stdout())
-                        .isEqualTo("[\"disk\"]\n");
+                        .isEqualTo("[\n  {\"export\": \"disk\", \"description\": \"\"}\n]\n");
             }
             server.terminate();
             Commands.Result end = server.await(LIMIT).expectSuccess();

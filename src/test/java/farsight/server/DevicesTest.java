@@ -111,7 +111,8 @@ class DevicesTest {
                 NbdClient client = NbdClient.connect(server.uri("disk"));
                 Arena arena = Arena.ofConfined()) {
             assertThat(client.negotiated().flagNames())
-                    .containsExactly("SEND_WRITE_ZEROES", "CAN_MULTI_CONN", "SEND_FAST_ZERO");
+                    .contains("SEND_WRITE_ZEROES", "CAN_MULTI_CONN", "SEND_FAST_ZERO")
+                    .doesNotContain("SEND_FLUSH", "SEND_FUA", "SEND_TRIM");
             client.write(random(arena, 1 << 20), 1 << 20, false);
             client.zero((1 << 20) + 1000, 900_001, true);
             MemorySegment back = arena.allocate(900_001);
@@ -119,8 +120,8 @@ class DevicesTest {
             assertThat(back.toArray(ValueLayout.JAVA_BYTE)).containsOnly(0);
             assertThat(disk.bytes[(1 << 20) + 999])
                     .isEqualTo(random(arena, 1 << 20).get(ValueLayout.JAVA_BYTE, 999));
-            errorOf(Nbd.NBD_EINVAL, client::flush);
-            errorOf(Nbd.NBD_EINVAL, () -> client.write(random(arena, 512), 0, true));
+            errorOf(Nbd.NBD_ENOTSUP, client::flush);
+            errorOf(Nbd.NBD_ENOTSUP, () -> client.write(random(arena, 512), 0, true));
         }
     }
 

@@ -32,6 +32,18 @@ public record Negotiated(
     /** What every server takes (proto.md, "Block size constraints"). */
     static final int DEFAULT_MAXIMUM = 32 << 20;
 
+    /** As for the kernel's client: simple replies, no metadata. */
+    public Negotiated(
+            String export,
+            long size,
+            int flags,
+            String description,
+            int minimumBlock,
+            int preferredBlock,
+            int maximumPayload) {
+        this(export, size, flags, description, minimumBlock, preferredBlock, maximumPayload, false, false, List.of());
+    }
+
     public boolean has(int flag) {
         return (flags & flag) != 0;
     }

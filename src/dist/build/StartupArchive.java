@@ -4,60 +4,62 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
- * Makes the archive that the launcher starts with: {@code StartupArchive HOME}, run by the Java that it is for. What the
- * launcher then finds loaded and linked is what {@code farsight rehearse} used. The start does not depend on it, so that
- * a Java that cannot make one is no reason for a build to fail.
+ * Makes the archive of classes that the launcher starts with: {@code StartupArchive HOME}, run by the Java that it is
+ * for, unless HOME has one of its own. The classes are those that {@code farsight rehearse} used. Of the same classes
+ * comes the same archive, byte for byte. No start depends on it, so that a Java that cannot make one fails no build.
  */
 final class StartupArchive {
-    private static final int FEATURE = Runtime.version().feature();
-
     private StartupArchive() {}
 
     public static void main(String[] arguments) throws Exception {
-        Path lib = Path.of(arguments[0], "lib").toAbsolutePath();
-        Path launcher = Path.of(arguments[0], "bin", "farsight").toAbsolutePath();
-        Path archive = lib.resolve(FEATURE >= 24 ? "farsight.aot" : "farsight.jsa");
-        Path configuration = lib.resolve("farsight.aotconf");
-        Files.deleteIfExists(lib.resolve("farsight.aot"));
-        Files.deleteIfExists(lib.resolve("farsight.jsa"));
-        boolean made;
-        if (FEATURE >= 25) {
-            made = run(launcher, "-XX:AOTCacheOutput=" + archive, "rehearse");
-        } else if (FEATURE == 24) {
-            made = run(launcher, "-XX:AOTMode=record -XX:AOTConfiguration=" + configuration, "rehearse")
-                    && run(
-                            launcher,
-                            "-XX:AOTMode=create -XX:AOTConfiguration=" + configuration + " -XX:AOTCache=" + archive);
-        } else {
-            made = run(launcher, "-XX:ArchiveClassesAtExit=" + archive, "rehearse");
+        Path home = Path.of(arguments[0]).toAbsolutePath().normalize();
+        Path archive = home.resolve("lib/farsight.jsa");
+        Path work = Files.createTempDirectory("farsight-archive");
+        Path classes = work.resolve("classes");
+        Path made = work.resolve("farsight.jsa");
+        Files.deleteIfExists(archive);
+        if (run(home, "-Xshare:off -XX:DumpLoadedClassList=" + classes, "rehearse")) {
+            Files.write(classes, lasting(classes));
+            if (run(home, "-Xshare:dump -XX:SharedClassListFile=" + classes + " -XX:SharedArchiveFile=" + made)) {
+                Files.copy(made, archive);
+            }
         }
-        Files.deleteIfExists(configuration);
-        if (!made || !Files.exists(archive)) {
-            Files.deleteIfExists(archive);
+        try (Stream<Path> files = Files.walk(work)) {
+            files.sorted((a, b) -> b.compareTo(a)).forEach(file -> file.toFile().delete());
+        }
+        if (!Files.exists(archive)) {
             System.err.println("No start-up archive: farsight will start, but more slowly");
         }
     }
 
-    /** Whether the launcher ended well; what it printed is of interest only when it did not. */
-    private static boolean run(Path launcher, String options, String... words)
-            throws IOException, InterruptedException {
-        if (launcher.toString().contains(" ")) {
-            System.err.println("The path of the project contains a space, which options of the launcher cannot");
-            return false;
+    /** What is the same in every run: neither the order in which threads came to their classes, nor what they resolved. */
+    private static List<String> lasting(Path classes) throws IOException {
+        try (Stream<String> lines = Files.lines(classes)) {
+            return lines.filter(line -> !line.startsWith("#") && !line.startsWith("@cp "))
+                    .map(line -> line.replaceFirst(" id: \\d+$", ""))
+                    .sorted()
+                    .distinct()
+                    .toList();
         }
-        List<String> command = new ArrayList<>(List.of("/bin/sh", launcher.toString()));
+    }
+
+    /** Whether the launcher ended well; what it printed is of interest only when it did not. */
+    private static boolean run(Path home, String options, String... words) throws IOException, InterruptedException {
+        List<String> command =
+                new ArrayList<>(List.of("/bin/sh", home.resolve("bin/farsight").toString()));
         command.addAll(List.of(words));
-        File output = File.createTempFile("farsight-rehearsal", ".log");
+        File output = File.createTempFile("farsight-archive", ".log");
         try {
-            ProcessBuilder rehearsal =
+            ProcessBuilder process =
                     new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output);
-            rehearsal.environment().put("FARSIGHT_JAVA_HOME", System.getProperty("java.home"));
-            rehearsal.environment().put("FARSIGHT_JAVA_OPTS", options);
-            rehearsal.environment().remove("JAVA_TOOL_OPTIONS");
-            rehearsal.environment().remove("JDK_JAVA_OPTIONS");
-            if (rehearsal.start().waitFor() == 0) {
+            process.environment().put("FARSIGHT_JAVA_HOME", System.getProperty("java.home"));
+            process.environment().put("FARSIGHT_JAVA_OPTS", options);
+            process.environment().remove("JAVA_TOOL_OPTIONS");
+            process.environment().remove("JDK_JAVA_OPTIONS");
+            if (process.start().waitFor() == 0) {
                 return true;
             }
             System.err.print(Files.readString(output.toPath()));

@@ -5,7 +5,6 @@ import farsight.bindings.linux.epoll_event;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 
 /** An epoll instance (epoll(7)), level triggered unless {@link #EDGES} is asked for. All methods belong to one thread. */
 public final class Epoll implements AutoCloseable {
@@ -16,9 +15,9 @@ public final class Epoll implements AutoCloseable {
     /** Reported always: error, or both directions hung up. */
     public static final int BROKEN = Linux.EPOLLERR() | Linux.EPOLLHUP();
 
-    private static final MethodHandle EPOLL_CREATE1 = Native.errno("epoll_create1", Linux.epoll_create1$descriptor());
-    private static final MethodHandle EPOLL_CTL = Native.errno("epoll_ctl", Linux.epoll_ctl$descriptor());
-    private static final MethodHandle EPOLL_WAIT = Native.errno("epoll_wait", Linux.epoll_wait$descriptor());
+    private static final Call EPOLL_CREATE1 = Native.call("epoll_create1", 1);
+    private static final Call EPOLL_CTL = Native.call("epoll_ctl", 4);
+    private static final Call EPOLL_WAIT = Native.call("epoll_wait", 4);
 
     // struct epoll_event is packed on x86-64: its data is at offset 4 there and at 8 elsewhere.
     private static final long EVENT_SIZE = epoll_event.layout().byteSize();
@@ -39,8 +38,8 @@ public final class Epoll implements AutoCloseable {
         events = arena.allocate(EVENT_SIZE * capacity, 8);
         change = arena.allocate(EVENT_SIZE, 8);
         try {
-            fd = ErrnoException.check("epoll_create1", state.check((int)
-                    EPOLL_CREATE1.invokeExact(state.segment, Linux.EPOLL_CLOEXEC())));
+            fd = ErrnoException.check(
+                    "epoll_create1", state.check((int) EPOLL_CREATE1.invoke(state, Linux.EPOLL_CLOEXEC())));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -65,8 +64,7 @@ public final class Epoll implements AutoCloseable {
         change.set(INT, DATA_OFFSET, token);
         int result;
         try {
-            result = state.check(
-                    (int) EPOLL_CTL.invokeExact(state.segment, fd, operation, descriptor, change.address()));
+            result = state.check((int) EPOLL_CTL.invoke(state, fd, operation, descriptor, change.address()));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -83,7 +81,7 @@ public final class Epoll implements AutoCloseable {
      */
     public int await(int timeout) {
         try {
-            int count = (int) EPOLL_WAIT.invokeExact(state.segment, fd, events.address(), capacity, timeout);
+            int count = (int) EPOLL_WAIT.invoke(state, fd, events.address(), capacity, timeout);
             return Math.max(count, 0);
         } catch (Throwable e) {
             throw Native.impossible(e);

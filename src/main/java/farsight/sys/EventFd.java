@@ -4,13 +4,12 @@ import farsight.bindings.linux.Linux;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 
 /** A counter that wakes whoever waits for its descriptor (eventfd(2)). {@link #signal} may be called by any thread. */
 public final class EventFd implements AutoCloseable {
-    private static final MethodHandle EVENTFD = Native.errno("eventfd", Linux.eventfd$descriptor());
-    private static final MethodHandle READ = Native.errno("read", Linux.read$descriptor());
-    private static final MethodHandle WRITE = Native.errno("write", Linux.write$descriptor());
+    private static final Call EVENTFD = Native.call("eventfd", 2);
+    private static final Call READ = Native.call("read", 3);
+    private static final Call WRITE = Native.call("write", 3);
     private static final MemorySegment ONE = Arena.global().allocateFrom(ValueLayout.JAVA_LONG, 1);
 
     private final int fd;
@@ -20,7 +19,7 @@ public final class EventFd implements AutoCloseable {
     public EventFd() throws ErrnoException {
         int flags = Linux.EFD_CLOEXEC() | Linux.EFD_NONBLOCK();
         try (CallState state = CallState.open()) {
-            int result = state.check((int) EVENTFD.invokeExact(state.segment, 0, flags));
+            int result = state.check((int) EVENTFD.invoke(state, 0, flags));
             fd = ErrnoException.check("eventfd", result);
         } catch (ErrnoException e) {
             throw e;
@@ -37,7 +36,7 @@ public final class EventFd implements AutoCloseable {
     public void signal() {
         try {
             // errno is never read here, so that threads may share the capture segment.
-            long ignored = (long) WRITE.invokeExact(signalState.segment, fd, ONE.address(), 8L);
+            long ignored = WRITE.invoke(signalState, fd, ONE.address(), 8L);
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -46,7 +45,7 @@ public final class EventFd implements AutoCloseable {
     /** Resets the counter; only the waiter calls this. */
     public void drain(CallState state) {
         try {
-            long ignored = (long) READ.invokeExact(state.segment, fd, count.address(), 8L);
+            long ignored = READ.invoke(state, fd, count.address(), 8L);
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

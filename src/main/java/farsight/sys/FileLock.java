@@ -1,12 +1,11 @@
 package farsight.sys;
 
 import farsight.bindings.linux.Linux;
-import java.lang.invoke.MethodHandle;
 import java.util.Optional;
 
 /** A file that one open description holds at a time (flock(2)); the kernel lets go of it when the process ends. */
 public final class FileLock implements AutoCloseable {
-    private static final MethodHandle FLOCK = Native.errno("flock", Linux.flock$descriptor());
+    private static final Call FLOCK = Native.call("flock", 2);
 
     private final int fd;
 
@@ -20,7 +19,7 @@ public final class FileLock implements AutoCloseable {
         int result;
         try (CallState state = CallState.open()) {
             int how = Linux.LOCK_EX() | Linux.LOCK_NB();
-            result = state.check((int) FLOCK.invokeExact(state.segment, fd, how));
+            result = state.check((int) FLOCK.invoke(state, fd, how));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

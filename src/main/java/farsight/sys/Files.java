@@ -8,7 +8,6 @@ import farsight.bindings.linux.stat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 
 /** Regular files and block devices by their descriptors (open(2), pread(2), fallocate(2), ioctl_... of linux/fs.h). */
 public final class Files {
@@ -32,22 +31,16 @@ public final class Files {
     public static final int ENOTTY = Linux.ENOTTY();
     public static final int EIO = Linux.EIO();
 
-    private static final MethodHandle OPEN =
-            Native.errno("open", Linux.open.makeInvoker(Linux.C_INT).descriptor(), 2);
-    private static final MethodHandle SYSCALL_OPENAT2 = Native.errno(
-            "syscall",
-            Linux.syscall
-                    .makeInvoker(Linux.C_LONG, Linux.C_POINTER, Linux.C_POINTER, Linux.C_LONG)
-                    .descriptor(),
-            1);
-    private static final MethodHandle PREAD = Native.errno("pread", Linux.pread$descriptor());
-    private static final MethodHandle PREADV2 = Native.errno("preadv2", Linux.preadv2$descriptor());
-    private static final MethodHandle PWRITE = Native.errno("pwrite", Linux.pwrite$descriptor());
-    private static final MethodHandle FDATASYNC = Native.errno("fdatasync", Linux.fdatasync$descriptor());
-    private static final MethodHandle FALLOCATE = Native.errno("fallocate", Linux.fallocate$descriptor());
-    private static final MethodHandle FTRUNCATE = Native.errno("ftruncate", Linux.ftruncate$descriptor());
-    private static final MethodHandle LSEEK = Native.errno("lseek", Linux.lseek$descriptor());
-    private static final MethodHandle FSTAT = Native.errno("fstat", Linux.fstat$descriptor());
+    private static final Call OPEN = Native.call("open", 3, 2);
+    private static final Call SYSCALL_OPENAT2 = Native.call("syscall", 5, 1);
+    private static final Call PREAD = Native.call("pread", 4);
+    private static final Call PREADV2 = Native.call("preadv2", 5);
+    private static final Call PWRITE = Native.call("pwrite", 4);
+    private static final Call FDATASYNC = Native.call("fdatasync", 1);
+    private static final Call FALLOCATE = Native.call("fallocate", 4);
+    private static final Call FTRUNCATE = Native.call("ftruncate", 2);
+    private static final Call LSEEK = Native.call("lseek", 3);
+    private static final Call FSTAT = Native.call("fstat", 2);
 
     private static final int MODE = 0600;
     private static final int TYPE_MASK = Linux.S_IFMT();
@@ -59,7 +52,7 @@ public final class Files {
     /** Bytes read, 0 at the end of the file, or {@code -errno}. */
     public static long pread(CallState state, int fd, long address, long length, long offset) {
         try {
-            return state.check((long) PREAD.invokeExact(state.segment, fd, address, length, offset));
+            return state.check(PREAD.invoke(state, fd, address, length, offset));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -73,8 +66,7 @@ public final class Files {
     public static long readCached(CallState state, int fd, IoVec into, long offset) {
         int flags = Linux.RWF_NOWAIT();
         try {
-            return state.check(
-                    (long) PREADV2.invokeExact(state.segment, fd, into.address(), into.count(), offset, flags));
+            return state.check(PREADV2.invoke(state, fd, into.address(), into.count(), offset, flags));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -83,7 +75,7 @@ public final class Files {
     /** Bytes written, or {@code -errno}. */
     public static long pwrite(CallState state, int fd, long address, long length, long offset) {
         try {
-            return state.check((long) PWRITE.invokeExact(state.segment, fd, address, length, offset));
+            return state.check(PWRITE.invoke(state, fd, address, length, offset));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -92,7 +84,7 @@ public final class Files {
     /** Makes what was written stable, with the metadata that reading it back needs. 0 or {@code -errno}. */
     public static int fdatasync(CallState state, int fd) {
         try {
-            return state.check((int) FDATASYNC.invokeExact(state.segment, fd));
+            return state.check((int) FDATASYNC.invoke(state, fd));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -115,7 +107,7 @@ public final class Files {
 
     private static int fallocate(CallState state, int fd, int mode, long offset, long length) {
         try {
-            return state.check((int) FALLOCATE.invokeExact(state.segment, fd, mode, offset, length));
+            return state.check((int) FALLOCATE.invoke(state, fd, mode, offset, length));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -147,7 +139,7 @@ public final class Files {
 
     private static long seek(CallState state, int fd, long offset, int whence) {
         try {
-            return state.check((long) LSEEK.invokeExact(state.segment, fd, offset, whence));
+            return state.check(LSEEK.invoke(state, fd, offset, whence));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -161,7 +153,7 @@ public final class Files {
                 CallState state = CallState.open()) {
             long name = arena.allocateFrom(path).address();
             int all = flags | Linux.O_CLOEXEC();
-            return check("open " + path, state.check((int) OPEN.invokeExact(state.segment, name, all, MODE)));
+            return check("open " + path, state.check((int) OPEN.invoke(state, name, all, MODE)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -184,8 +176,8 @@ public final class Files {
             open_how.resolve(how, Linux.RESOLVE_BENEATH() | Linux.RESOLVE_NO_MAGICLINKS());
             long name = arena.allocateFrom(path).address();
             long number = Linux.SYS_openat2();
-            long result = state.check((long) SYSCALL_OPENAT2.invokeExact(
-                    state.segment, number, (long) directory, name, how.address(), how.byteSize()));
+            long result = state.check(
+                    SYSCALL_OPENAT2.invoke(state, number, (long) directory, name, how.address(), how.byteSize()));
             return (int) check("open " + path, result);
         } catch (ErrnoException e) {
             throw e;
@@ -211,7 +203,7 @@ public final class Files {
         try (Arena arena = Arena.ofConfined();
                 CallState state = CallState.open()) {
             MemorySegment status = arena.allocate(stat.layout());
-            check("fstat", state.check((int) FSTAT.invokeExact(state.segment, fd, status.address())));
+            check("fstat", state.check((int) FSTAT.invoke(state, fd, status.address())));
             int type = stat.st_mode(status) & TYPE_MASK;
             if (type != Linux.S_IFBLK()) {
                 return new Kind(false, type == Linux.S_IFREG(), stat.st_size(status), 512, stat.st_dev(status));
@@ -231,7 +223,7 @@ public final class Files {
     /** Sets the size of a file; what is added is a hole. */
     public static void truncate(int fd, long size) throws ErrnoException {
         try (CallState state = CallState.open()) {
-            check("ftruncate", state.check((int) FTRUNCATE.invokeExact(state.segment, fd, size)));
+            check("ftruncate", state.check((int) FTRUNCATE.invoke(state, fd, size)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {

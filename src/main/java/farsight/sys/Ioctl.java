@@ -1,12 +1,8 @@
 package farsight.sys;
 
-import farsight.bindings.linux.Linux;
-import java.lang.invoke.MethodHandle;
-
 /** ioctl(2) with one argument, a number or an address. */
 final class Ioctl {
-    private static final MethodHandle IOCTL =
-            Native.errno("ioctl", Linux.ioctl.makeInvoker(Linux.C_LONG).descriptor(), 2);
+    private static final Call IOCTL = Native.call("ioctl", 3, 2);
 
     private Ioctl() {}
 
@@ -14,7 +10,7 @@ final class Ioctl {
     static int call(CallState state, int fd, long request, long argument) {
         try {
             // _IOC numbers are 32 bits without a sign; jextract prints the large ones as negative ints.
-            return state.check((int) IOCTL.invokeExact(state.segment, fd, request & 0xffff_ffffL, argument));
+            return state.check((int) IOCTL.invoke(state, fd, request & 0xffff_ffffL, argument));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

@@ -2,15 +2,14 @@ package farsight.sys;
 
 import farsight.bindings.linux.Linux;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 
 /** Anonymous mappings: memory outside every arena, freed by its owner alone. */
 public final class Memory {
-    private static final MethodHandle MMAP = Native.errno("mmap", Linux.mmap$descriptor());
-    private static final MethodHandle MUNMAP = Native.errno("munmap", Linux.munmap$descriptor());
-    private static final MethodHandle MADVISE = Native.errno("madvise", Linux.madvise$descriptor());
+    private static final Call MMAP = Native.call("mmap", 6);
+    private static final Call MUNMAP = Native.call("munmap", 2);
+    private static final Call MADVISE = Native.call("madvise", 3);
 
-    private static final MethodHandle MLOCKALL = Native.errno("mlockall", Linux.mlockall$descriptor());
+    private static final Call MLOCKALL = Native.call("mlockall", 1);
 
     private Memory() {}
 
@@ -18,7 +17,7 @@ public final class Memory {
     public static void lockAll() throws ErrnoException {
         try (CallState state = CallState.open()) {
             int flags = Linux.MCL_CURRENT() | Linux.MCL_FUTURE();
-            ErrnoException.check("mlockall", state.check((int) MLOCKALL.invokeExact(state.segment, flags)));
+            ErrnoException.check("mlockall", state.check((int) MLOCKALL.invoke(state, flags)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -43,7 +42,7 @@ public final class Memory {
     private static MemorySegment map(long bytes, int flags, int fd, long offset) throws ErrnoException {
         int protection = Linux.PROT_READ() | Linux.PROT_WRITE();
         try (CallState state = CallState.open()) {
-            long address = (long) MMAP.invokeExact(state.segment, 0L, bytes, protection, flags, fd, offset);
+            long address = MMAP.invoke(state, 0L, bytes, protection, flags, fd, offset);
             if (address == -1) {
                 throw new ErrnoException("mmap of " + bytes + " bytes", state.errno());
             }
@@ -58,7 +57,7 @@ public final class Memory {
     /** Gives back what {@link #map} gave. Nothing may use the memory any more. */
     public static void unmap(MemorySegment memory) {
         try (CallState state = CallState.open()) {
-            int ignored = (int) MUNMAP.invokeExact(state.segment, memory.address(), memory.byteSize());
+            int ignored = (int) MUNMAP.invoke(state, memory.address(), memory.byteSize());
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -81,7 +80,7 @@ public final class Memory {
     private static void advise(CallState state, long address, long bytes, int advice) throws ErrnoException {
         int result;
         try {
-            result = state.check((int) MADVISE.invokeExact(state.segment, address, bytes, advice));
+            result = state.check((int) MADVISE.invoke(state, address, bytes, advice));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

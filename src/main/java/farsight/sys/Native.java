@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Arrays;
 
 /** Links calls from generated descriptors, with errno captured and pointers as plain addresses. */
 @SuppressWarnings("restricted")
@@ -18,10 +19,7 @@ public final class Native {
 
     private Native() {}
 
-    /**
-     * A handle for a function of libc. Its first parameter is the {@link CallState}'s segment; pointers are long
-     * addresses.
-     */
+    /** A handle for a function of libc, with errno captured and pointers as long addresses; better a {@link #call}. */
     static MethodHandle errno(String name, FunctionDescriptor descriptor) {
         return LINKER.downcallHandle(symbol(name), raw(descriptor), ERRNO);
     }
@@ -30,6 +28,23 @@ public final class Native {
     static MethodHandle errno(String name, FunctionDescriptor descriptor, int firstVariadic) {
         return LINKER.downcallHandle(
                 symbol(name), raw(descriptor), ERRNO, Linker.Option.firstVariadicArg(firstVariadic));
+    }
+
+    /** A function of libc and the number of its arguments. */
+    static Call call(String name, int arguments) {
+        return new Call(name, LINKER.downcallHandle(symbol(name), words(arguments), ERRNO));
+    }
+
+    /** A variadic function of libc, with so many arguments in all, the variable ones from {@code firstVariadic} on. */
+    static Call call(String name, int arguments, int firstVariadic) {
+        Linker.Option variadic = Linker.Option.firstVariadicArg(firstVariadic);
+        return new Call(name, LINKER.downcallHandle(symbol(name), words(arguments), ERRNO, variadic));
+    }
+
+    private static FunctionDescriptor words(int arguments) {
+        MemoryLayout[] words = new MemoryLayout[arguments];
+        Arrays.fill(words, ValueLayout.JAVA_LONG);
+        return FunctionDescriptor.of(ValueLayout.JAVA_LONG, words);
     }
 
     /** A handle without errno, pointers as long addresses, for a library that was opened at run time. */

@@ -7,7 +7,6 @@ import farsight.bindings.linux.sockaddr_nl;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 
 /**
  * A socket to the kernel's generic netlink (netlink(7)). It is connected to the kernel, which keeps other processes from
@@ -18,11 +17,11 @@ public final class NetlinkSocket implements AutoCloseable {
     /** Messages were lost, because they were not received in time. */
     public static final int ENOBUFS = Linux.ENOBUFS();
 
-    private static final MethodHandle SOCKET = Native.errno("socket", Linux.socket$descriptor());
-    private static final MethodHandle CONNECT = Native.errno("connect", Linux.connect$descriptor());
-    private static final MethodHandle SETSOCKOPT = Native.errno("setsockopt", Linux.setsockopt$descriptor());
-    private static final MethodHandle SEND = Native.errno("send", Linux.send$descriptor());
-    private static final MethodHandle RECV = Native.errno("recv", Linux.recv$descriptor());
+    private static final Call SOCKET = Native.call("socket", 3);
+    private static final Call CONNECT = Native.call("connect", 3);
+    private static final Call SETSOCKOPT = Native.call("setsockopt", 5);
+    private static final Call SEND = Native.call("send", 4);
+    private static final Call RECV = Native.call("recv", 4);
 
     private final int fd;
 
@@ -48,8 +47,7 @@ public final class NetlinkSocket implements AutoCloseable {
             int family = Linux.AF_NETLINK();
             int type = Linux.SOCK_RAW() | Linux.SOCK_CLOEXEC();
             int protocol = Linux.NETLINK_GENERIC();
-            return check(
-                    "netlink socket", state.check((int) SOCKET.invokeExact(state.segment, family, type, protocol)));
+            return check("netlink socket", state.check((int) SOCKET.invoke(state, family, type, protocol)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -64,8 +62,7 @@ public final class NetlinkSocket implements AutoCloseable {
             MemorySegment kernel = arena.allocate(sockaddr_nl.layout());
             sockaddr_nl.nl_family(kernel, (short) Linux.AF_NETLINK());
             int length = (int) kernel.byteSize();
-            check("netlink connect", state.check((int)
-                    CONNECT.invokeExact(state.segment, fd, kernel.address(), length)));
+            check("netlink connect", state.check((int) CONNECT.invoke(state, fd, kernel.address(), length)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -83,8 +80,7 @@ public final class NetlinkSocket implements AutoCloseable {
                 CallState state = CallState.open()) {
             long at = arena.allocateFrom(ValueLayout.JAVA_INT, value).address();
             int level = Linux.SOL_NETLINK();
-            check("netlink setsockopt", state.check((int)
-                    SETSOCKOPT.invokeExact(state.segment, fd, level, name, at, 4)));
+            check("netlink setsockopt", state.check((int) SETSOCKOPT.invoke(state, fd, level, name, at, 4)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -102,7 +98,7 @@ public final class NetlinkSocket implements AutoCloseable {
             long length = message.byteSize();
             long n;
             do {
-                n = state.check((long) SEND.invokeExact(state.segment, fd, message.address(), length, 0));
+                n = state.check(SEND.invoke(state, fd, message.address(), length, 0));
             } while (n == -Linux.EINTR());
             check("netlink send", n);
         } catch (ErrnoException e) {
@@ -126,7 +122,7 @@ public final class NetlinkSocket implements AutoCloseable {
         try (CallState state = CallState.open()) {
             int flags = Linux.MSG_DONTWAIT() | Linux.MSG_TRUNC();
             long length = buffer.byteSize();
-            long n = state.check((long) RECV.invokeExact(state.segment, fd, buffer.address(), length, flags));
+            long n = state.check(RECV.invoke(state, fd, buffer.address(), length, flags));
             if (n == -EAGAIN || n == -Linux.EINTR()) {
                 return -1;
             }

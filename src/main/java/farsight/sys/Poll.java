@@ -4,11 +4,10 @@ import farsight.bindings.linux.Linux;
 import farsight.bindings.linux.pollfd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 
 /** A few descriptors watched at once (poll(2)). One thread; filled anew before each wait. */
 public final class Poll implements AutoCloseable {
-    private static final MethodHandle POLL = Native.errno("poll", Linux.poll$descriptor());
+    private static final Call POLL = Native.call("poll", 3);
 
     private final Arena arena = Arena.ofConfined();
     private final CallState state = CallState.open();
@@ -50,7 +49,7 @@ public final class Poll implements AutoCloseable {
     public boolean await(int timeoutMillis) throws ErrnoException {
         int result;
         try {
-            result = state.check((int) POLL.invokeExact(state.segment, entries.address(), (long) count, timeoutMillis));
+            result = state.check((int) POLL.invoke(state, entries.address(), (long) count, timeoutMillis));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

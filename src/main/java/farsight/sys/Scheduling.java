@@ -4,12 +4,10 @@ import farsight.bindings.linux.Linux;
 import farsight.bindings.linux.sched_param;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 
 /** How the kernel shares the processors out (sched(7)). */
 public final class Scheduling {
-    private static final MethodHandle SCHED_SETSCHEDULER =
-            Native.errno("sched_setscheduler", Linux.sched_setscheduler$descriptor());
+    private static final Call SCHED_SETSCHEDULER = Native.call("sched_setscheduler", 3);
 
     private Scheduling() {}
 
@@ -23,8 +21,8 @@ public final class Scheduling {
             MemorySegment parameter = arena.allocate(sched_param.layout());
             long address = parameter.address();
             int policy = Linux.SCHED_BATCH();
-            ErrnoException.check("sched_setscheduler", state.check((int)
-                    SCHED_SETSCHEDULER.invokeExact(state.segment, 0, policy, address)));
+            ErrnoException.check(
+                    "sched_setscheduler", state.check((int) SCHED_SETSCHEDULER.invoke(state, 0, policy, address)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {

@@ -8,7 +8,6 @@ import farsight.bindings.linux.ucred;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 
 /** Stream sockets, TCP and unix, by their descriptors (socket(2), tcp(7), unix(7)). */
 public final class Sockets {
@@ -23,26 +22,24 @@ public final class Sockets {
     public static final int ECONNABORTED = Linux.ECONNABORTED();
     public static final int ECONNREFUSED = Linux.ECONNREFUSED();
 
-    private static final MethodHandle SOCKET = Native.errno("socket", Linux.socket$descriptor());
-    private static final MethodHandle SOCKETPAIR = Native.errno("socketpair", Linux.socketpair$descriptor());
-    private static final MethodHandle BIND = Native.errno("bind", Linux.bind$descriptor());
-    private static final MethodHandle LISTEN = Native.errno("listen", Linux.listen$descriptor());
-    private static final MethodHandle ACCEPT4 = Native.errno("accept4", Linux.accept4$descriptor());
-    private static final MethodHandle CONNECT = Native.errno("connect", Linux.connect$descriptor());
-    private static final MethodHandle SHUTDOWN = Native.errno("shutdown", Linux.shutdown$descriptor());
-    private static final MethodHandle GETSOCKOPT = Native.errno("getsockopt", Linux.getsockopt$descriptor());
-    private static final MethodHandle SETSOCKOPT = Native.errno("setsockopt", Linux.setsockopt$descriptor());
-    private static final MethodHandle GETSOCKNAME = Native.errno("getsockname", Linux.getsockname$descriptor());
-    private static final MethodHandle GETPEERNAME = Native.errno("getpeername", Linux.getpeername$descriptor());
-    private static final MethodHandle RECV = Native.errno("recv", Linux.recv$descriptor());
-    private static final MethodHandle SEND = Native.errno("send", Linux.send$descriptor());
-    private static final MethodHandle READV = Native.errno("readv", Linux.readv$descriptor());
-    private static final MethodHandle SENDMSG = Native.errno("sendmsg", Linux.sendmsg$descriptor());
-    private static final MethodHandle POLL = Native.errno("poll", Linux.poll$descriptor());
-    private static final MethodHandle FCNTL =
-            Native.errno("fcntl", Linux.fcntl.makeInvoker().descriptor(), 2);
-    private static final MethodHandle FCNTL_INT =
-            Native.errno("fcntl", Linux.fcntl.makeInvoker(Linux.C_INT).descriptor(), 2);
+    private static final Call SOCKET = Native.call("socket", 3);
+    private static final Call SOCKETPAIR = Native.call("socketpair", 4);
+    private static final Call BIND = Native.call("bind", 3);
+    private static final Call LISTEN = Native.call("listen", 2);
+    private static final Call ACCEPT4 = Native.call("accept4", 4);
+    private static final Call CONNECT = Native.call("connect", 3);
+    private static final Call SHUTDOWN = Native.call("shutdown", 2);
+    private static final Call GETSOCKOPT = Native.call("getsockopt", 5);
+    private static final Call SETSOCKOPT = Native.call("setsockopt", 5);
+    private static final Call GETSOCKNAME = Native.call("getsockname", 3);
+    private static final Call GETPEERNAME = Native.call("getpeername", 3);
+    private static final Call RECV = Native.call("recv", 4);
+    private static final Call SEND = Native.call("send", 4);
+    private static final Call READV = Native.call("readv", 3);
+    private static final Call SENDMSG = Native.call("sendmsg", 3);
+    private static final Call POLL = Native.call("poll", 3);
+    private static final Call FCNTL = Native.call("fcntl", 2, 2);
+    private static final Call FCNTL_INT = Native.call("fcntl", 3, 2);
 
     private static final int QUIET = Linux.MSG_NOSIGNAL();
 
@@ -53,7 +50,7 @@ public final class Sockets {
     /** Receives what is there. Bytes, 0 at the end of the stream, or {@code -errno}. */
     public static long receive(CallState state, int fd, long address, long length) {
         try {
-            return state.check((long) RECV.invokeExact(state.segment, fd, address, length, 0));
+            return state.check(RECV.invoke(state, fd, address, length, 0));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -62,7 +59,7 @@ public final class Sockets {
     /** Receives what is there into the unused pieces of a vector. Does not advance it. */
     public static long receive(CallState state, int fd, IoVec into) {
         try {
-            return state.check((long) READV.invokeExact(state.segment, fd, into.address(), into.count()));
+            return state.check(READV.invoke(state, fd, into.address(), into.count()));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -71,7 +68,7 @@ public final class Sockets {
     /** Sends from one piece of memory. Bytes, maybe fewer than asked, or {@code -errno}. */
     public static long send(CallState state, int fd, long address, long length) {
         try {
-            return state.check((long) SEND.invokeExact(state.segment, fd, address, length, QUIET));
+            return state.check(SEND.invoke(state, fd, address, length, QUIET));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -80,7 +77,7 @@ public final class Sockets {
     /** Sends the unused pieces of a vector in one call. Does not advance it. */
     public static long send(CallState state, int fd, IoVec from) {
         try {
-            return state.check((long) SENDMSG.invokeExact(state.segment, fd, from.message(), QUIET));
+            return state.check(SENDMSG.invoke(state, fd, from.message(), QUIET));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -92,7 +89,7 @@ public final class Sockets {
     public static int open(int family) throws ErrnoException {
         try (CallState state = CallState.open()) {
             int type = Linux.SOCK_STREAM() | Linux.SOCK_CLOEXEC();
-            return check("socket", state.check((int) SOCKET.invokeExact(state.segment, family, type, 0)));
+            return check("socket", state.check((int) SOCKET.invoke(state, family, type, 0)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -107,8 +104,7 @@ public final class Sockets {
             MemorySegment two = arena.allocate(ValueLayout.JAVA_INT, 2);
             int type = Linux.SOCK_STREAM() | Linux.SOCK_CLOEXEC();
             int family = Linux.AF_UNIX();
-            check("socketpair", state.check((int)
-                    SOCKETPAIR.invokeExact(state.segment, family, type, 0, two.address())));
+            check("socketpair", state.check((int) SOCKETPAIR.invoke(state, family, type, 0, two.address())));
             return two.toArray(ValueLayout.JAVA_INT);
         } catch (ErrnoException e) {
             throw e;
@@ -134,8 +130,8 @@ public final class Sockets {
             }
             MemorySegment encoded = address.encode(arena);
             int length = (int) encoded.byteSize();
-            check("bind " + address, state.check((int) BIND.invokeExact(state.segment, fd, encoded.address(), length)));
-            check("listen on " + address, state.check((int) LISTEN.invokeExact(state.segment, fd, backlog)));
+            check("bind " + address, state.check((int) BIND.invoke(state, fd, encoded.address(), length)));
+            check("listen on " + address, state.check((int) LISTEN.invoke(state, fd, backlog)));
             nonBlocking(fd, true);
             return fd;
         } catch (ErrnoException e) {
@@ -150,7 +146,7 @@ public final class Sockets {
     public static int accept(CallState state, int fd) {
         int flags = Linux.SOCK_NONBLOCK() | Linux.SOCK_CLOEXEC();
         try {
-            return state.check((int) ACCEPT4.invokeExact(state.segment, fd, 0L, 0L, flags));
+            return state.check((int) ACCEPT4.invoke(state, fd, 0L, 0L, flags));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -168,7 +164,7 @@ public final class Sockets {
             nonBlocking(fd, timeoutMillis > 0);
             MemorySegment encoded = address.encode(arena);
             int length = (int) encoded.byteSize();
-            int result = state.check((int) CONNECT.invokeExact(state.segment, fd, encoded.address(), length));
+            int result = state.check((int) CONNECT.invoke(state, fd, encoded.address(), length));
             if (result == -Linux.EINPROGRESS()) {
                 result = await(fd, Linux.POLLOUT(), timeoutMillis)
                         ? -getOption(fd, Linux.SOL_SOCKET(), Linux.SO_ERROR())
@@ -201,7 +197,7 @@ public final class Sockets {
             pollfd.events(poll, (short) events);
             int result;
             do {
-                result = state.check((int) POLL.invokeExact(state.segment, poll.address(), 1L, timeoutMillis));
+                result = state.check((int) POLL.invoke(state, poll.address(), 1L, timeoutMillis));
             } while (result == -EINTR);
             return check("poll", result) > 0;
         } catch (ErrnoException e) {
@@ -261,7 +257,7 @@ public final class Sockets {
         try (CallState state = CallState.open()) {
             long at = content.address();
             int length = (int) content.byteSize();
-            check("setsockopt", state.check((int) SETSOCKOPT.invokeExact(state.segment, fd, level, name, at, length)));
+            check("setsockopt", state.check((int) SETSOCKOPT.invoke(state, fd, level, name, at, length)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -283,7 +279,7 @@ public final class Sockets {
             long length = arena.allocateFrom(ValueLayout.JAVA_INT, (int) content.byteSize())
                     .address();
             long at = content.address();
-            check("getsockopt", state.check((int) GETSOCKOPT.invokeExact(state.segment, fd, level, name, at, length)));
+            check("getsockopt", state.check((int) GETSOCKOPT.invoke(state, fd, level, name, at, length)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -304,7 +300,7 @@ public final class Sockets {
 
     public static void nonBlocking(int fd, boolean on) throws ErrnoException {
         try (CallState state = CallState.open()) {
-            int old = check("fcntl", state.check((int) FCNTL.invokeExact(state.segment, fd, Linux.F_GETFL())));
+            int old = check("fcntl", state.check((int) FCNTL.invoke(state, fd, Linux.F_GETFL())));
             int flags = on ? old | Linux.O_NONBLOCK() : old & ~Linux.O_NONBLOCK();
             setFlags(fd, flags);
         } catch (ErrnoException e) {
@@ -316,7 +312,7 @@ public final class Sockets {
 
     private static void setFlags(int fd, int flags) throws ErrnoException {
         try (CallState state = CallState.open()) {
-            check("fcntl", state.check((int) FCNTL_INT.invokeExact(state.segment, fd, Linux.F_SETFL(), flags)));
+            check("fcntl", state.check((int) FCNTL_INT.invoke(state, fd, Linux.F_SETFL(), flags)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -327,7 +323,7 @@ public final class Sockets {
     /** Ends both directions; a thread that waits in a call on this socket returns. */
     public static void shutdown(int fd) {
         try (CallState state = CallState.open()) {
-            int ignored = (int) SHUTDOWN.invokeExact(state.segment, fd, Linux.SHUT_RDWR());
+            int ignored = (int) SHUTDOWN.invoke(state, fd, Linux.SHUT_RDWR());
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -336,7 +332,7 @@ public final class Sockets {
     /** Says that nothing more will be sent; the other side sees the end after all that was. */
     public static void shutdownSending(int fd) {
         try (CallState state = CallState.open()) {
-            int ignored = (int) SHUTDOWN.invokeExact(state.segment, fd, Linux.SHUT_WR());
+            int ignored = (int) SHUTDOWN.invoke(state, fd, Linux.SHUT_WR());
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -352,13 +348,13 @@ public final class Sockets {
         return name("getpeername", GETPEERNAME, fd);
     }
 
-    private static SocketAddress name(String call, MethodHandle handle, int fd) throws ErrnoException {
+    private static SocketAddress name(String name, Call call, int fd) throws ErrnoException {
         try (Arena arena = Arena.ofConfined();
                 CallState state = CallState.open()) {
             MemorySegment storage = SocketAddress.storage(arena);
             MemorySegment length = arena.allocateFrom(ValueLayout.JAVA_INT, (int) storage.byteSize());
-            int result = (int) handle.invokeExact(state.segment, fd, storage.address(), length.address());
-            check(call, state.check(result));
+            int result = (int) call.invoke(state, fd, storage.address(), length.address());
+            check(name, state.check(result));
             return SocketAddress.decode(storage, length.get(ValueLayout.JAVA_INT, 0));
         } catch (ErrnoException e) {
             throw e;

@@ -14,7 +14,6 @@ import farsight.bindings.linux.io_uring_sqe;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 
 /**
@@ -42,20 +41,9 @@ public final class Uring implements AutoCloseable {
     /** Bytes of one read or write at most (MAX_RW_COUNT is 2 GiB less a page). */
     public static final int LARGEST = 1 << 30;
 
-    private static final MethodHandle SETUP = Native.errno(
-            "syscall", Linux.syscall.makeInvoker(Linux.C_LONG, Linux.C_POINTER).descriptor(), 1);
-    private static final MethodHandle REGISTER = Native.errno(
-            "syscall",
-            Linux.syscall
-                    .makeInvoker(Linux.C_LONG, Linux.C_LONG, Linux.C_POINTER, Linux.C_LONG)
-                    .descriptor(),
-            1);
-    private static final MethodHandle ENTER = Native.errno(
-            "syscall",
-            Linux.syscall
-                    .makeInvoker(Linux.C_LONG, Linux.C_LONG, Linux.C_LONG, Linux.C_LONG, Linux.C_POINTER, Linux.C_LONG)
-                    .descriptor(),
-            1);
+    private static final Call SETUP = Native.call("syscall", 3, 1);
+    private static final Call REGISTER = Native.call("syscall", 5, 1);
+    private static final Call ENTER = Native.call("syscall", 7, 1);
     private static final long NR_SETUP = Linux.SYS_io_uring_setup();
     private static final long NR_ENTER = Linux.SYS_io_uring_enter();
     private static final long NR_REGISTER = Linux.SYS_io_uring_register();
@@ -178,7 +166,7 @@ public final class Uring implements AutoCloseable {
             try {
                 long count = operations;
                 long address = parameters.address();
-                result = (int) state.check((long) SETUP.invokeExact(state.segment, NR_SETUP, count, address));
+                result = (int) state.check(SETUP.invoke(state, NR_SETUP, count, address));
             } catch (Throwable e) {
                 throw Native.impossible(e);
             }
@@ -213,8 +201,7 @@ public final class Uring implements AutoCloseable {
         try {
             long ring = fd;
             long code = what;
-            return (int)
-                    state.check((long) REGISTER.invokeExact(state.segment, NR_REGISTER, ring, code, address, count));
+            return (int) state.check(REGISTER.invoke(state, NR_REGISTER, ring, code, address, count));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -326,8 +313,7 @@ public final class Uring implements AutoCloseable {
         long size = address == 0 ? 0 : argument.byteSize();
         long all = enterFlags | flags;
         try {
-            long ignored =
-                    (long) ENTER.invokeExact(state.segment, NR_ENTER, enterFd, count, wanted, all, address, size);
+            long ignored = ENTER.invoke(state, NR_ENTER, enterFd, count, wanted, all, address, size);
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

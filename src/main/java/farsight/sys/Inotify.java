@@ -7,7 +7,6 @@ import farsight.bindings.linux.inotify_event;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -33,9 +32,9 @@ public final class Inotify implements AutoCloseable {
     /** Room for many events: each has at most 255 bytes of name. */
     private static final int ROOM = 64 << 10;
 
-    private static final MethodHandle INIT = Native.errno("inotify_init1", Linux.inotify_init1$descriptor());
-    private static final MethodHandle ADD = Native.errno("inotify_add_watch", Linux.inotify_add_watch$descriptor());
-    private static final MethodHandle READ = Native.errno("read", Linux.read$descriptor());
+    private static final Call INIT = Native.call("inotify_init1", 1);
+    private static final Call ADD = Native.call("inotify_add_watch", 3);
+    private static final Call READ = Native.call("read", 3);
 
     private final int fd;
     private final Arena arena = Arena.ofShared();
@@ -67,7 +66,7 @@ public final class Inotify implements AutoCloseable {
     public Inotify() throws ErrnoException {
         try (CallState state = CallState.open()) {
             int flags = Linux.IN_CLOEXEC() | Linux.IN_NONBLOCK();
-            fd = check("inotify_init1", state.check((int) INIT.invokeExact(state.segment, flags)));
+            fd = check("inotify_init1", state.check((int) INIT.invoke(state, flags)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -81,8 +80,7 @@ public final class Inotify implements AutoCloseable {
                 CallState state = CallState.open()) {
             long name = confined.allocateFrom(directory).address();
             int mask = kinds | Linux.IN_DELETE_SELF() | Linux.IN_MOVE_SELF() | Linux.IN_ONLYDIR();
-            int ignored =
-                    check("watch " + directory, state.check((int) ADD.invokeExact(state.segment, fd, name, mask)));
+            int ignored = check("watch " + directory, state.check((int) ADD.invoke(state, fd, name, mask)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {
@@ -99,7 +97,7 @@ public final class Inotify implements AutoCloseable {
 
     private List<Event> read() throws ErrnoException {
         try (CallState state = CallState.open()) {
-            long length = state.check((long) READ.invokeExact(state.segment, fd, buffer.address(), (long) ROOM));
+            long length = state.check(READ.invoke(state, fd, buffer.address(), (long) ROOM));
             if (length == -Sockets.EAGAIN || length == -Sockets.EINTR) {
                 return List.of();
             }

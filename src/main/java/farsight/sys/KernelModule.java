@@ -6,7 +6,6 @@ import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -23,13 +22,8 @@ import java.util.zip.GZIPInputStream;
  * (finit_module(2)).
  */
 public final class KernelModule {
-    private static final MethodHandle FINIT_MODULE = Native.errno(
-            "syscall",
-            Linux.syscall
-                    .makeInvoker(Linux.C_LONG, Linux.C_POINTER, Linux.C_LONG)
-                    .descriptor(),
-            1);
-    private static final MethodHandle MEMFD = Native.errno("memfd_create", Linux.memfd_create$descriptor());
+    private static final Call FINIT_MODULE = Native.call("syscall", 4, 1);
+    private static final Call MEMFD = Native.call("memfd_create", 2);
 
     private static final List<Path> OPTIONS =
             List.of(Path.of("/etc/modprobe.d"), Path.of("/run/modprobe.d"), Path.of("/lib/modprobe.d"));
@@ -209,8 +203,7 @@ public final class KernelModule {
                 CallState state = CallState.open()) {
             long text = arena.allocateFrom(parameters).address();
             long number = Linux.SYS_finit_module();
-            return (int)
-                    state.check((long) FINIT_MODULE.invokeExact(state.segment, number, (long) fd, text, (long) flags));
+            return (int) state.check(FINIT_MODULE.invoke(state, number, (long) fd, text, (long) flags));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -222,8 +215,7 @@ public final class KernelModule {
                 CallState state = CallState.open()) {
             long text = arena.allocateFrom(name).address();
             int flags = Linux.MFD_CLOEXEC();
-            int fd = ErrnoException.check(
-                    "memfd_create", state.check((int) MEMFD.invokeExact(state.segment, text, flags)));
+            int fd = ErrnoException.check("memfd_create", state.check((int) MEMFD.invoke(state, text, flags)));
             MemorySegment bytes = arena.allocateFrom(ValueLayout.JAVA_BYTE, content);
             for (long at = 0; at < content.length; ) {
                 long written = Files.pwrite(state, fd, bytes.address() + at, content.length - at, at);

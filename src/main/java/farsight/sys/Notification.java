@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
@@ -19,8 +18,8 @@ import java.util.Optional;
  * it, nothing is sent. Any thread.
  */
 public final class Notification {
-    private static final MethodHandle SOCKET = Native.errno("socket", Linux.socket$descriptor());
-    private static final MethodHandle CONNECT = Native.errno("connect", Linux.connect$descriptor());
+    private static final Call SOCKET = Native.call("socket", 3);
+    private static final Call CONNECT = Native.call("connect", 3);
 
     private static final int LONGEST_PATH = 107;
 
@@ -118,7 +117,7 @@ public final class Notification {
                 CallState state = CallState.open()) {
             int type = Linux.SOCK_DGRAM() | Linux.SOCK_CLOEXEC();
             int family = Linux.AF_UNIX();
-            int fd = check("socket", state.check((int) SOCKET.invokeExact(state.segment, family, type, 0)));
+            int fd = check("socket", state.check((int) SOCKET.invoke(state, family, type, 0)));
             try {
                 MemorySegment address = arena.allocate(sockaddr_un.layout());
                 sockaddr_un.sun_family(address, (short) Linux.AF_UNIX());
@@ -127,7 +126,7 @@ public final class Notification {
                 // The length of an abstract name is a part of it; one with a path may have a NUL at its end.
                 int length = (int) at + path.length + (path[0] == 0 ? 0 : 1);
                 check("notify the service manager", state.check((int)
-                        CONNECT.invokeExact(state.segment, fd, address.address(), length)));
+                        CONNECT.invoke(state, fd, address.address(), length)));
                 byte[] bytes = message.getBytes(StandardCharsets.UTF_8);
                 MemorySegment text = arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes);
                 check("notify the service manager", Sockets.send(state, fd, text.address(), bytes.length));

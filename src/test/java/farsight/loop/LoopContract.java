@@ -116,6 +116,11 @@ abstract class LoopContract {
         }
 
         @Override
+        public void detached() {
+            events.add("detached");
+        }
+
+        @Override
         public void closed(int errno) {
             closed.complete(errno);
         }
@@ -475,6 +480,9 @@ abstract class LoopContract {
         public void turnOver() {}
 
         @Override
+        public void detached() {}
+
+        @Override
         public void closed(int errno) {}
     }
 
@@ -655,6 +663,30 @@ abstract class LoopContract {
             }
         }
         onLoop(() -> assertThat(loop.pool().inUse()).isLessThanOrEqualTo(1));
+    }
+
+    @Test
+    void aChannelMayMoveToAnotherLoopAndLosesNothing() throws Exception {
+        IoLoop other = start(LoopOptions.of(POOL));
+        Pair pair = new Pair();
+        byte[] bytes = random(300_000);
+        pair.write(java.util.Arrays.copyOf(bytes, 100_000));
+        await("the first bytes", () -> pair.receivedBytes.get() == 100_000);
+        int fd = pair.channel.fd();
+        onLoop(() -> {
+            pair.channel.detach();
+            assertThat(pair.events).last().isEqualTo("detached");
+        });
+        pair.write(java.util.Arrays.copyOfRange(bytes, 100_000, 200_000));
+        CompletableFuture<Channel> moved = new CompletableFuture<>();
+        other.execute(() -> moved.complete(other.open(fd, pair)));
+        moved.orTimeout(60, TimeUnit.SECONDS).join();
+        pair.write(java.util.Arrays.copyOfRange(bytes, 200_000, 300_000));
+        await("the other bytes", () -> pair.receivedBytes.get() == 300_000);
+        pair.closePeer();
+        assertThat(pair.awaitClosed()).isZero();
+        assertThat(pair.bytes()).isEqualTo(bytes);
+        other.close();
     }
 
     // ---- how it works --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import java.time.Duration;
  * seen the end and closes, or takes too long. Loop thread only.
  */
 final class Draining implements Phase {
-    private static final Duration LIMIT = Duration.ofSeconds(5);
+    private static final Duration LIMIT = Duration.ofSeconds(3);
 
     private final Connection connection;
     private final Timer timer;

@@ -49,6 +49,12 @@ final class Handshake implements Phase {
     private MemorySegment input;
 
     private Arena inputArena;
+
+    /** What was received and has no room there; nothing more is received meanwhile. */
+    private Buffer held;
+
+    private int heldFrom;
+    private int heldEnd;
     private int at;
     private int end;
 
@@ -99,23 +105,49 @@ final class Handshake implements Phase {
 
     @Override
     public void received(Buffer buffer, int from, int length) {
-        int start = from;
-        int left = length;
-        int passed = (int) Math.min(skip, left);
-        skip -= passed;
-        start += passed;
-        left -= passed;
-        if (!append(buffer, start, left)) {
-            connection.protocolError("sent more than an option while the one before was not answered yet");
-            connection.disconnect();
-            return;
+        int taken = consume(buffer, from, length);
+        if (taken < length && !closed) {
+            // An answer has to be waited for, or given, first.
+            buffer.retain();
+            held = buffer;
+            heldFrom = from + taken;
+            heldEnd = from + length;
+            channel.pause();
         }
-        proceed();
     }
 
-    private boolean append(Buffer buffer, int from, int length) {
+    /** Takes what there is room for, as often as that gets on; returns how much. */
+    private int consume(Buffer buffer, int from, int length) {
+        int taken = 0;
+        while (taken < length && !closed) {
+            int step = (int) Math.min(skip, length - taken);
+            skip -= step;
+            step += append(buffer, from + taken + step, length - taken - step);
+            if (step == 0) {
+                return taken;
+            }
+            taken += step;
+            proceed();
+        }
+        return taken;
+    }
+
+    /** Goes on with what was held back. */
+    private void consumeHeld() {
+        if (held != null && !closed) {
+            heldFrom += consume(held, heldFrom, heldEnd - heldFrom);
+            if (heldFrom == heldEnd || closed) {
+                freeHeld();
+                if (!closed) {
+                    channel.resume();
+                }
+            }
+        }
+    }
+
+    private int append(Buffer buffer, int from, int length) {
         if (length == 0) {
-            return true;
+            return 0;
         }
         if (input == null) {
             // Not from the pool: a handshake gets on, and ends, whatever transmissions have taken of that.
@@ -129,12 +161,10 @@ final class Handshake implements Phase {
             end -= at;
             at = 0;
         }
-        if (end + length > INPUT) {
-            return false;
-        }
-        MemorySegment.copy(buffer.memory(), from, input, end, length);
-        end += length;
-        return true;
+        int fits = Math.min(length, INPUT - end);
+        MemorySegment.copy(buffer.memory(), from, input, end, fits);
+        end += fits;
+        return fits;
     }
 
     private int available() {
@@ -157,6 +187,13 @@ final class Handshake implements Phase {
         }
         if (!closed && available() == 0) {
             freeInput();
+        }
+    }
+
+    private void freeHeld() {
+        if (held != null) {
+            held.release();
+            held = null;
         }
     }
 
@@ -276,6 +313,7 @@ final class Handshake implements Phase {
         }
         send();
         proceed();
+        consumeHeld();
     }
 
     private void structuredReplies(MemorySegment data) {
@@ -385,6 +423,7 @@ final class Handshake implements Phase {
         }
         send();
         proceed();
+        consumeHeld();
     }
 
     private void exportName(ExportRequest request, Export export) {
@@ -470,6 +509,7 @@ final class Handshake implements Phase {
         freeOutput();
         freeInput();
         closed = true;
+        freeHeld();
         connection.drain();
     }
 
@@ -489,6 +529,7 @@ final class Handshake implements Phase {
     @Override
     public void turnOver() {
         proceed();
+        consumeHeld();
     }
 
     private void freeOutput() {
@@ -500,20 +541,26 @@ final class Handshake implements Phase {
     }
 
     private void finish() {
+        int length = available() + (held == null ? 0 : heldEnd - heldFrom);
         Buffer rest = null;
-        if (available() > 0) {
+        if (length > 0) {
             // The client was quick: requests are here already.
-            rest = loop.loop().pool().take(available());
+            rest = loop.loop().pool().take(length);
             if (rest == null) {
                 channel.pause();
                 loop.loop().pool().onRelease(this::finishLater);
                 return;
             }
-            MemorySegment.copy(input, at, rest.memory(), 0, available());
+            if (input != null) {
+                MemorySegment.copy(input, at, rest.memory(), 0, available());
+            }
+            if (held != null) {
+                MemorySegment.copy(held.memory(), heldFrom, rest.memory(), available(), heldEnd - heldFrom);
+            }
         }
-        int length = available();
         timer.cancel();
         freeInput();
+        freeHeld();
         closed = true;
         channel.resume();
         connection.transmit(chosen, chosenTerms, rest, length);
@@ -539,6 +586,7 @@ final class Handshake implements Phase {
         timer.cancel();
         freeOutput();
         freeInput();
+        freeHeld();
         if (chosen != null) {
             exports.release(chosen);
         }

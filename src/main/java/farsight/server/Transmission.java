@@ -130,10 +130,11 @@ final class Transmission implements Phase, RequestReader.Sink {
         request.start = RequestHeader.offset(header, at);
         request.wanted = length;
         request.wantsFua = (commandFlags & Nbd.NBD_CMD_FLAG_FUA) != 0;
-        if (type == Nbd.NBD_CMD_BLOCK_STATUS && payload > 0 && mayFilter(payload)) {
+        boolean filtered = type == Nbd.NBD_CMD_BLOCK_STATUS && payload > 0;
+        if (filtered && mayFilter(payload)) {
             return startFilteredStatus(request, commandFlags, (int) payload);
         }
-        int error = check(request, commandFlags);
+        int error = filtered ? Nbd.NBD_EINVAL : check(request, commandFlags);
         if (error != 0) {
             admit(request, 0);
             refuse(request, commandFlags, error, payload);

@@ -42,6 +42,7 @@ final class TestServer implements AutoCloseable {
         private final Path directory;
         private final Map<String, ExportConfig> exports = new HashMap<>();
         private final Map<String, Device> devices = new HashMap<>();
+        private final Map<String, IOException> failures = new HashMap<>();
         private Limits limits = Limits.DEFAULT;
         private int loops = 1;
         private Io io = Io.valueOf(System.getProperty("farsight.io", "auto").toUpperCase(Locale.ROOT));
@@ -64,6 +65,14 @@ final class TestServer implements AutoCloseable {
         Builder device(String name, Device device) {
             devices.put(name, device);
             exports.put(name, new ExportConfig(name, "test", new Settings(Map.of("name", name)), false, ""));
+            return this;
+        }
+
+        /** An export whose storage cannot be opened. */
+        Builder failing(String name, IOException why) {
+            failures.put(name, why);
+            Settings settings = new Settings(Map.of("name", name));
+            exports.put(name, new ExportConfig(name, "test", settings, false, "fails to open"));
             return this;
         }
 
@@ -90,14 +99,20 @@ final class TestServer implements AutoCloseable {
         TestServer start() throws IOException {
             Path socket = directory.resolve("server.sock");
             Map<String, BackendProvider> providers = Map.of(
-                    "memory", new MemoryProvider(), "file", new FileProvider(), "test", new DeviceProvider(devices));
+                    "memory",
+                    new MemoryProvider(),
+                    "file",
+                    new FileProvider(),
+                    "test",
+                    new DeviceProvider(devices, failures));
             ServerConfig config = new ServerConfig(
                     java.util.List.of(new ListenAddress.Unix(socket.toString())), limits, loops(), Map.of(), exports);
             return new TestServer(Server.start(config, providers), socket);
         }
     }
 
-    private record DeviceProvider(Map<String, Device> devices) implements BackendProvider {
+    private record DeviceProvider(Map<String, Device> devices, Map<String, IOException> failures)
+            implements BackendProvider {
         @Override
         public String name() {
             return "test";
@@ -105,7 +120,13 @@ final class TestServer implements AutoCloseable {
 
         @Override
         public Backend configure(Settings server) {
-            return export -> devices.get(export.string("name").orElseThrow());
+            return export -> {
+                String name = export.string("name").orElseThrow();
+                if (failures.containsKey(name)) {
+                    throw failures.get(name);
+                }
+                return devices.get(name);
+            };
         }
     }
 

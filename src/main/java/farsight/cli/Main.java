@@ -1,5 +1,6 @@
 package farsight.cli;
 
+import farsight.client.CopyOptions;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
@@ -46,6 +47,9 @@ public final class Main {
     /** Runs one command line, and returns its exit status. */
     static int run(String... arguments) {
         Main main = new Main();
+        if (CopyCommand.isPlain(arguments)) {
+            return main.copy(arguments[1], arguments[2]);
+        }
         CommandLine farsight = new CommandLine(main);
         addCommands(farsight, arguments);
         return farsight.setExecutionExceptionHandler((failure, line, parsed) -> main.failed(failure))
@@ -55,6 +59,15 @@ public final class Main {
                     return new CommandLine.RunLast().execute(parsed);
                 })
                 .execute(arguments);
+    }
+
+    private int copy(String from, String to) {
+        try {
+            CopyCommand.run(from, to, CopyOptions.DEFAULT, false);
+            return 0;
+        } catch (IOException | RuntimeException e) {
+            return failed(e);
+        }
     }
 
     /**

@@ -2,6 +2,7 @@ package farsight.cli;
 
 import farsight.config.ListenAddress;
 import farsight.config.NbdUri;
+import farsight.config.Sizes;
 import java.util.function.Function;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -21,6 +22,13 @@ final class Words {
         @Override
         public NbdUri convert(String word) {
             return checked(word, NbdUri::parse);
+        }
+    }
+
+    static final class Size implements ITypeConverter<Long> {
+        @Override
+        public Long convert(String word) {
+            return checked(word, Sizes::parse);
         }
     }
 

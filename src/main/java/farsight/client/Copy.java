@@ -1,177 +1,433 @@
 package farsight.client;
 
+import farsight.protocol.Nbd;
+import farsight.sys.CallState;
+import farsight.sys.Memory;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Copies a file or an export to a file or an export, several pieces at a time. */
+/**
+ * Copies a file or an export to a file or an export: all of the source, with many requests in flight over several
+ * connections. What the source knows to be zeroes is not read, and becomes holes or WRITE_ZEROES. Data goes from a file
+ * to a socket without passing through this process, and from a socket to a file by memory that stays in the processor's
+ * cache. A regular file that is the target is replaced; an export or device must be large enough, and what it has beyond
+ * the source's size stays. Afterwards the data is stable.
+ *
+ * <p>{@link #run} is called once; the other methods may be called from any thread meanwhile.
+ */
 public final class Copy {
-    private static final int PIECE = 256 << 10;
-    private static final int PIECES_AT_ONCE = 16;
+    private static final int ZEROES = 1 << 20;
 
-    private Copy() {}
+    private final String from;
+    private final String to;
+    private final CopyOptions options;
+    private final AtomicLong moved = new AtomicLong();
+    private volatile long size = -1;
 
-    /** One side of a copy. */
-    private sealed interface Side extends AutoCloseable {
-        long size() throws IOException;
+    private CopyPlan plan;
+    private MemorySegment zeroes;
+    private int inFlight;
+    private IOException failure;
 
-        void read(MemorySegment target, long offset) throws IOException;
-
-        void write(MemorySegment source, long offset) throws IOException;
-
-        void flush() throws IOException;
-
-        @Override
-        void close() throws IOException;
+    /**
+     * @param from a path or an NBD URI
+     * @param to likewise; a file is made if it does not exist
+     */
+    public Copy(String from, String to, CopyOptions options) {
+        this.from = from;
+        this.to = to;
+        this.options = options;
     }
 
-    private record Export(NbdClient client) implements Side {
-        @Override
-        public long size() {
-            return client.size();
-        }
-
-        @Override
-        public void read(MemorySegment target, long offset) throws IOException {
-            client.read(target, offset);
-        }
-
-        @Override
-        public void write(MemorySegment source, long offset) throws IOException {
-            client.write(source, offset, false);
-        }
-
-        @Override
-        public void flush() throws IOException {
-            if (client.negotiated().canFlush()) {
-                client.flush();
-            }
-        }
-
-        @Override
-        public void close() {
-            client.close();
-        }
+    /** Bytes of the source that are at the target by now, zeroes included; with verification twice as many in the end. */
+    public long moved() {
+        return moved.get();
     }
 
-    private record File(Path path, FileChannel channel) implements Side {
-        @Override
-        public long size() throws IOException {
-            return channel.size();
-        }
-
-        @Override
-        public void read(MemorySegment target, long offset) throws IOException {
-            ByteBuffer buffer = target.asByteBuffer();
-            while (buffer.hasRemaining()) {
-                if (channel.read(buffer, offset + buffer.position()) < 0) {
-                    throw new IOException(path + ": became shorter while it was read");
-                }
-            }
-        }
-
-        @Override
-        public void write(MemorySegment source, long offset) throws IOException {
-            ByteBuffer buffer = source.asByteBuffer();
-            while (buffer.hasRemaining()) {
-                channel.write(buffer, offset + buffer.position());
-            }
-        }
-
-        @Override
-        public void flush() throws IOException {
-            channel.force(false);
-        }
-
-        @Override
-        public void close() throws IOException {
-            channel.close();
-        }
+    /** Bytes of the source; -1 before they are known. */
+    public long size() {
+        return size;
     }
 
     /**
-     * Copies all of the source; what the target has beyond it stays.
+     * Does it.
      *
-     * @param from a path or an nbd URI
-     * @param to likewise; a file is made if it does not exist
-     * @return bytes copied; they are stable
+     * @return bytes of the source
      * @throws IOException one line for people
      */
-    public static long copy(String from, String to) throws IOException {
-        try (Side source = open(from, false);
-                Side target = open(to, true)) {
-            long size = source.size();
-            if (target instanceof Export && target.size() < size) {
-                throw new IOException(to + ": has " + target.size() + " bytes, fewer than the " + size + " of " + from);
+    public long run() throws IOException {
+        try (CopySide source = isUri(from) ? export(from, true) : FileSide.source(from)) {
+            size = source.size();
+            refuseSame();
+            try (CopySide target = isUri(to) ? export(to, false) : FileSide.target(to, size)) {
+                if (target.size() < size) {
+                    throw new IOException(
+                            to + ": has " + target.size() + " bytes, fewer than the " + size + " of " + from);
+                }
+                if (target instanceof NbdSide nbd && nbd.client.negotiated().readOnly()) {
+                    throw new IOException(to + ": the export is read-only");
+                }
+                copy(source, target);
+                target.flush();
+                if (options.verify()) {
+                    new Comparison(source, target, options, moved).run();
+                }
             }
-            copy(source, target, size);
-            target.flush();
             return size;
         }
     }
 
-    private static Side open(String place, boolean write) throws IOException {
-        if (place.startsWith("nbd")) {
-            return new Export(NbdClient.connect(place));
+    private static boolean isUri(String place) {
+        return place.startsWith("nbd:") || place.startsWith("nbd+unix:") || place.startsWith("nbds");
+    }
+
+    private NbdSide export(String uri, boolean source) throws IOException {
+        return new NbdSide(uri, NbdClient.connect(uri, options.client(source)));
+    }
+
+    /** A file that is emptied before it is read would be lost. */
+    private void refuseSame() throws IOException {
+        if (!isUri(from) && !isUri(to)) {
+            java.nio.file.Path target = java.nio.file.Path.of(to);
+            if (java.nio.file.Files.exists(target)
+                    && java.nio.file.Files.isSameFile(java.nio.file.Path.of(from), target)) {
+                throw new IOException(to + ": is the same file as " + from);
+            }
         }
-        Path path = Path.of(place);
+    }
+
+    private void copy(CopySide source, CopySide target) throws IOException {
+        int most = options.requestSize();
+        if (source instanceof NbdSide nbd) {
+            most = Math.min(most, nbd.client.negotiated().maximumPayload());
+        }
+        if (target instanceof NbdSide nbd) {
+            most = Math.min(most, nbd.client.negotiated().maximumPayload());
+        }
+        plan = new CopyPlan(source, most, Math.max(source.alignment(), target.alignment()));
+        zeroes = Memory.map(ZEROES);
         try {
-            return new File(
-                    path,
-                    write
-                            ? FileChannel.open(path, StandardOpenOption.WRITE, StandardOpenOption.CREATE)
-                            : FileChannel.open(path, StandardOpenOption.READ));
-        } catch (java.nio.file.NoSuchFileException e) {
-            throw new IOException(place + ": no such file", e);
+            if (target instanceof NbdSide to) {
+                if (source instanceof FileSide file) {
+                    fileToExport(file, to);
+                } else {
+                    exportToExport((NbdSide) source, to, most);
+                }
+            } else if (source instanceof NbdSide nbd) {
+                exportToFile(nbd, (FileSide) target);
+            } else {
+                fileToFile((FileSide) source, (FileSide) target);
+            }
+        } finally {
+            awaitNothingInFlight();
+            Memory.unmap(zeroes);
         }
+        throwFailure();
     }
 
-    private static void copy(Side source, Side target, long size) throws IOException {
-        AtomicLong next = new AtomicLong();
-        try (ExecutorService workers = Executors.newFixedThreadPool(PIECES_AT_ONCE)) {
-            List<Future<?>> running = new ArrayList<>();
-            for (int i = 0; i < PIECES_AT_ONCE; i++) {
-                running.add(workers.submit(() -> {
-                    copyPieces(source, target, size, next);
-                    return null;
-                }));
+    // ---- what is in flight ---------------------------------------------------------------------------------------
+
+    private synchronized void begin() {
+        inFlight++;
+    }
+
+    private synchronized void end(long bytes, IOException failureOrNull) {
+        if (failureOrNull == null) {
+            moved.addAndGet(bytes);
+        } else if (failure == null) {
+            failure = failureOrNull;
+            plan.stop();
+        }
+        inFlight--;
+        notifyAll();
+    }
+
+    private synchronized void awaitNothingInFlight() {
+        boolean interrupted = false;
+        while (inFlight > 0) {
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                interrupted = true;
+                plan.stop();
             }
-            for (Future<?> worker : running) {
-                worker.get();
-            }
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof IOException cause) {
-                throw cause;
-            }
-            throw new IOException(e.getCause());
-        } catch (InterruptedException e) {
+        }
+        if (interrupted) {
+            failure = failure == null ? new IOException("interrupted") : failure;
             Thread.currentThread().interrupt();
-            throw new IOException("interrupted", e);
         }
     }
 
-    private static void copyPieces(Side source, Side target, long size, AtomicLong next) throws IOException {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment buffer = arena.allocate(PIECE, 4096);
-            for (long at = next.getAndAdd(PIECE); at < size; at = next.getAndAdd(PIECE)) {
-                MemorySegment piece = buffer.asSlice(0, Math.min(PIECE, size - at));
-                source.read(piece, at);
-                target.write(piece, at);
+    private synchronized void throwFailure() throws IOException {
+        if (failure != null) {
+            throw failure;
+        }
+    }
+
+    // ---- requests ------------------------------------------------------------------------------------------------
+
+    /** A request that is part of the copy. */
+    private class Part extends ClientRequest {
+        Part(int type, CopyPlan.Piece piece, MemorySegment memory) {
+            super(type, 0, piece.offset(), piece.length(), memory);
+            begin();
+        }
+
+        @Override
+        void done(IOException failureOrNull) {
+            end(length, failureOrNull);
+        }
+    }
+
+    private void zeroExport(NbdSide target, ClientConnection connection, CopyPlan.Piece piece) {
+        if (target.client.negotiated().canZero()) {
+            connection.submit(new Part(Nbd.NBD_CMD_WRITE_ZEROES, piece, null));
+            return;
+        }
+        for (long done = 0; done < piece.length(); ) {
+            long part = Math.min(Math.min(ZEROES, target.client.negotiated().maximumPayload()), piece.length() - done);
+            connection.submit(new Part(
+                    Nbd.NBD_CMD_WRITE, new CopyPlan.Piece(piece.offset() + done, part, true), zeroes.asSlice(0, part)));
+            done += part;
+        }
+    }
+
+    // ---- file to export ------------------------------------------------------------------------------------------
+
+    /** A thread for each connection, since each waits for its server to take what it sends. */
+    private void fileToExport(FileSide source, NbdSide target) throws IOException {
+        int others = target.client.connections() - 1;
+        Thread[] threads = new Thread[others];
+        for (int i = 0; i < others; i++) {
+            begin();
+            threads[i] = new Thread(null, new Sender(source, target, i + 1), "copy");
+            threads[i].setDaemon(true);
+            threads[i].start();
+        }
+        begin();
+        new Sender(source, target, 0).run();
+    }
+
+    private final class Sender implements Runnable {
+        private final FileSide source;
+        private final NbdSide target;
+        private final ClientConnection connection;
+
+        Sender(FileSide source, NbdSide target, int index) {
+            this.source = source;
+            this.target = target;
+            connection = target.client.connection(index);
+        }
+
+        @Override
+        public void run() {
+            IOException failed = null;
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment position = arena.allocate(ValueLayout.JAVA_LONG);
+                for (CopyPlan.Piece piece = plan.next(); piece != null; piece = plan.next()) {
+                    if (piece.zero()) {
+                        zeroExport(target, connection, piece);
+                    } else {
+                        connection.submit(new FilePart(source, piece, position));
+                    }
+                }
+            } catch (IOException e) {
+                failed = e;
             }
-        } catch (IOException | RuntimeException e) {
-            next.set(Long.MAX_VALUE / 2);
-            throw e;
+            end(0, failed);
+        }
+    }
+
+    /** A write whose payload comes from a file. */
+    private final class FilePart extends Part {
+        private final FileSide source;
+        private final MemorySegment position;
+
+        FilePart(FileSide source, CopyPlan.Piece piece, MemorySegment position) {
+            super(Nbd.NBD_CMD_WRITE, piece, null);
+            this.source = source;
+            this.position = position;
+        }
+
+        @Override
+        void send(ClientSocket socket, MemorySegment header, int headerLength) throws NbdException {
+            long sent =
+                    Math.max(0, socket.sendFile(header.address(), headerLength, source.fd, position, offset, length));
+            if (sent < length) {
+                sendRest(socket, sent);
+            }
+        }
+
+        /** For files that the kernel cannot send from, and for those that became shorter. */
+        private void sendRest(ClientSocket socket, long sent) throws NbdException {
+            MemorySegment buffer = null;
+            try (CallState state = CallState.open()) {
+                buffer = Memory.map(length - sent);
+                source.read(state, buffer.address(), length - sent, offset + sent);
+                socket.send(buffer);
+            } catch (NbdException e) {
+                throw e;
+            } catch (IOException e) {
+                throw new NbdException(e.getMessage());
+            } finally {
+                if (buffer != null) {
+                    Memory.unmap(buffer);
+                }
+            }
+        }
+    }
+
+    // ---- export to file ------------------------------------------------------------------------------------------
+
+    /** This thread asks; the receiving threads write what comes. */
+    private void exportToFile(NbdSide source, FileSide target) throws IOException {
+        int count = source.client.connections();
+        CallState[] states = new CallState[count];
+        for (int i = 0; i < count; i++) {
+            states[i] = CallState.forever();
+        }
+        try (CallState own = CallState.open()) {
+            int turn = 0;
+            for (CopyPlan.Piece piece = plan.next(); piece != null; piece = plan.next()) {
+                if (piece.zero()) {
+                    target.zero(own, zeroes, piece.offset(), piece.length());
+                    moved.addAndGet(piece.length());
+                } else {
+                    source.client.connection(turn).submit(new ReadToFile(target, piece, states[turn]));
+                    turn = (turn + 1) % count;
+                }
+            }
+        }
+    }
+
+    private final class ReadToFile extends Part {
+        private final FileSide target;
+        private final CallState state;
+
+        ReadToFile(FileSide target, CopyPlan.Piece piece, CallState state) {
+            super(Nbd.NBD_CMD_READ, piece, null);
+            this.target = target;
+            this.state = state;
+        }
+
+        @Override
+        void data(long address, long bytes, long at) throws IOException {
+            target.write(state, address, bytes, at);
+        }
+
+        @Override
+        void zeroes(long at, long bytes) throws IOException {
+            target.zero(state, zeroes, at, bytes);
+        }
+    }
+
+    // ---- export to export ----------------------------------------------------------------------------------------
+
+    private void exportToExport(NbdSide source, NbdSide target, int most) throws IOException {
+        // Not more than the target takes at once, so that no receiving thread ever waits for a slot.
+        int count = Math.min(options.requests(), 16);
+        MemorySegment memory = Memory.map((long) count * most);
+        ArrayDeque<MemorySegment> free = new ArrayDeque<>();
+        for (int i = 0; i < count; i++) {
+            free.add(memory.asSlice((long) i * most, most));
+        }
+        try {
+            int turn = 0;
+            for (CopyPlan.Piece piece = plan.next(); piece != null; piece = plan.next()) {
+                int from = turn % source.client.connections();
+                int to = turn++ % target.client.connections();
+                MemorySegment buffer = take(free);
+                if (piece.zero()) {
+                    give(free, buffer);
+                    zeroExport(target, target.client.connection(to), piece);
+                } else {
+                    source.client.connection(from).submit(new Relay(piece, buffer, free, target.client.connection(to)));
+                }
+            }
+        } finally {
+            awaitNothingInFlight();
+            Memory.unmap(memory);
+        }
+    }
+
+    private static MemorySegment take(ArrayDeque<MemorySegment> free) throws IOException {
+        synchronized (free) {
+            while (free.isEmpty()) {
+                try {
+                    free.wait();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    throw new IOException("interrupted", e);
+                }
+            }
+            return free.poll();
+        }
+    }
+
+    private static void give(ArrayDeque<MemorySegment> free, MemorySegment buffer) {
+        synchronized (free) {
+            free.add(buffer);
+            free.notifyAll();
+        }
+    }
+
+    /** A read that becomes a write. */
+    private final class Relay extends Part {
+        private final CopyPlan.Piece piece;
+        private final MemorySegment buffer;
+        private final ArrayDeque<MemorySegment> free;
+        private final ClientConnection target;
+
+        Relay(CopyPlan.Piece piece, MemorySegment buffer, ArrayDeque<MemorySegment> free, ClientConnection target) {
+            super(Nbd.NBD_CMD_READ, piece, buffer.asSlice(0, piece.length()));
+            this.piece = piece;
+            this.buffer = buffer;
+            this.free = free;
+            this.target = target;
+        }
+
+        @Override
+        void done(IOException failureOrNull) {
+            if (failureOrNull == null) {
+                target.submit(new Part(Nbd.NBD_CMD_WRITE, piece, memory) {
+                    @Override
+                    void done(IOException failed) {
+                        give(free, buffer);
+                        super.done(failed);
+                    }
+                });
+                end(0, null);
+            } else {
+                give(free, buffer);
+                end(0, failureOrNull);
+            }
+        }
+    }
+
+    // ---- file to file --------------------------------------------------------------------------------------------
+
+    private void fileToFile(FileSide source, FileSide target) throws IOException {
+        MemorySegment buffer = Memory.map(options.requestSize());
+        try (CallState state = CallState.open()) {
+            boolean inKernel = true;
+            for (CopyPlan.Piece piece = plan.next(); piece != null; piece = plan.next()) {
+                if (piece.zero()) {
+                    target.zero(state, zeroes, piece.offset(), piece.length());
+                } else {
+                    inKernel = inKernel && source.copyRange(target, piece.offset(), piece.length());
+                    if (!inKernel) {
+                        source.read(state, buffer.address(), piece.length(), piece.offset());
+                        target.write(state, buffer.address(), piece.length(), piece.offset());
+                    }
+                }
+                moved.addAndGet(piece.length());
+            }
+        } finally {
+            Memory.unmap(buffer);
         }
     }
 }

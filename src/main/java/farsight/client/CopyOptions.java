@@ -1,0 +1,34 @@
+package farsight.client;
+
+import java.time.Duration;
+
+/**
+ * How a copy is done.
+ *
+ * @param connections to each server that allows several, 1 to 64
+ * @param requests in flight on each connection, 1 to 1024
+ * @param requestSize bytes of one request, a multiple of 64 KiB up to 32 MiB
+ * @param verify whether both sides are read again and compared at the end
+ * @param timeout how long a server may be silent while it owes an answer; zero is for ever
+ */
+public record CopyOptions(int connections, int requests, int requestSize, boolean verify, Duration timeout) {
+    public static final CopyOptions DEFAULT = new CopyOptions(4, 16, 1 << 20, false, Duration.ofMinutes(2));
+
+    private static final int STEP = 64 << 10;
+    private static final int LARGEST = 32 << 20;
+
+    public CopyOptions {
+        if (requestSize < STEP || requestSize > LARGEST || requestSize % STEP != 0) {
+            throw new IllegalArgumentException(
+                    "the request size must be a multiple of 64 KiB up to 32 MiB, not " + requestSize);
+        }
+    }
+
+    ClientOptions client(boolean source) {
+        ClientOptions options = ClientOptions.DEFAULT
+                .withConnections(connections)
+                .withRequests(requests)
+                .withTimeout(timeout);
+        return source || verify ? options.withContexts(java.util.List.of(ClientOptions.ALLOCATION)) : options;
+    }
+}

@@ -41,9 +41,9 @@ public final class RunningCommand implements AutoCloseable {
         return stderr.await(pattern, limit).orElseThrow(() -> unexpected("did not print " + pattern, limit));
     }
 
-    /** Asks it to end (SIGTERM). */
+    /** Asks it to end (SIGTERM). By its handle: {@link Process#destroy} also closes the streams that are still being read. */
     public void terminate() {
-        process.destroy();
+        process.toHandle().destroy();
     }
 
     /**

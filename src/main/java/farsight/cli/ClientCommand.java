@@ -1,10 +1,12 @@
 package farsight.cli;
 
+import farsight.backend.BackendProvider;
 import farsight.config.ClientConfig;
-import farsight.config.Sizes;
-import farsight.device.Attachment;
-import farsight.device.Driver;
+import farsight.device.ClientDirectory;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
@@ -13,30 +15,38 @@ import picocli.CommandLine.Parameters;
 @Command(
         name = "client",
         mixinStandardHelpOptions = true,
-        description = "Attach an export to a block device of the kernel until a signal ends it.")
+        description =
+                "Attach exports to block devices of the kernel until a signal ends it: the one of a file, or those"
+                        + " of all files in a directory, which is watched for changes.")
 final class ClientCommand implements Callable<Integer> {
-    @Parameters(paramLabel = "CONFIG", description = "The client's TOML file.")
+    @Parameters(
+            paramLabel = "CONFIG",
+            description = "The client's TOML file, or a directory with several (*.toml; not .* and tmp.*).")
     private Path file;
 
     @Override
-    public Integer call() throws Exception {
-        ClientConfig config = ClientConfig.load(file, Providers.installed());
+    public Integer call() throws IOException {
+        Map<String, BackendProvider> providers = Providers.installed();
+        if (Files.isDirectory(file)) {
+            serve(file, providers);
+        } else {
+            AttachedDevice.watch(ClientConfig.load(file, providers));
+        }
+        return 0;
+    }
+
+    private static void serve(Path folder, Map<String, BackendProvider> providers) throws IOException {
         Service service = Service.ofThisProcess();
-        Driver.load(config.device().chosen().orElse(""));
-        Attachment attachment = Attachment.attach(config);
+        ClientDirectory directory =
+                ClientDirectory.watch(folder, file -> ClientConfig.load(file, providers), service::status);
         Stop.onSignal(() -> {
             service.stopping();
-            attachment.close();
+            directory.close();
         });
-        String attached = (attachment.adopted() ? "took over " + attachment.device() + " with " : "attached ")
-                + config.server()
-                + (attachment.adopted() ? "" : " to " + attachment.device()) + " ("
-                + Sizes.format(attachment.export().size())
-                + (attachment.export().readOnly() ? ", read-only)" : ")");
-        System.out.println("farsight: " + attached);
+        directory.start();
+        System.out.println("farsight: " + directory.status());
         System.out.flush();
-        service.ready(attached, () -> true);
-        attachment.awaitDetached();
-        return 0;
+        service.ready(directory.status(), () -> true);
+        directory.run();
     }
 }

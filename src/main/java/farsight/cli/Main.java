@@ -26,6 +26,9 @@ public final class Main {
     private static final List<Class<?>> COMMANDS = List.of(
             ServerCommand.class,
             ClientCommand.class,
+            AttachCommand.class,
+            DetachCommand.class,
+            StatusCommand.class,
             InfoCommand.class,
             MapCommand.class,
             CopyCommand.class,

@@ -15,6 +15,8 @@ public record RunDirectory(Path path) {
     /** The system's. It is empty after a boot, as the devices are. */
     public static final RunDirectory SYSTEM = new RunDirectory(Path.of("/run/farsight"));
 
+    private static final String ASKED = ".detach";
+
     /**
      * Becomes the one that looks after a device, until the lock is closed or this process ends.
      *
@@ -52,5 +54,20 @@ public record RunDirectory(Path path) {
 
     void forget(String device) throws IOException {
         Files.deleteIfExists(path.resolve(device));
+        Files.deleteIfExists(path.resolve(device + ASKED));
+    }
+
+    /** Tells the process that looks after a device that its end, which comes now, is wanted. */
+    void askDetach(String device, long process) throws IOException {
+        Files.writeString(path.resolve(device + ASKED), Long.toString(process));
+    }
+
+    /** Whether that was told to a process. */
+    boolean detachAsked(String device, long process) {
+        try {
+            return Files.readString(path.resolve(device + ASKED)).equals(Long.toString(process));
+        } catch (IOException e) {
+            return false; // nobody asked
+        }
     }
 }

@@ -1,5 +1,7 @@
 package farsight.cli;
 
+import farsight.sys.Signals;
+
 /** What is done when a signal, or anything else, ends the process. */
 final class Stop {
     private static volatile int status;
@@ -13,12 +15,13 @@ final class Stop {
 
     /**
      * Runs {@code ending} when the process is told to stop by SIGINT or SIGTERM, and then exits with status 0: stopping
-     * when told to is success.
+     * when told to is success. A second signal ends it at once.
      */
     static void onSignal(Ending ending) {
         Runtime.getRuntime()
                 .addShutdownHook(new Thread(
                         () -> {
+                            Signals.endAtOnce();
                             int result = status;
                             try {
                                 ending.end();

@@ -12,6 +12,7 @@ import java.time.Duration;
  * @param maxOptions options that a client may send in its handshake
  * @param handshakeTimeout how long a handshake may take
  * @param poolBytes memory for payload of all connections together
+ * @param shutdownTimeout how long a stop may take: to finish what is in flight, and to flush
  */
 public record Limits(
         int maxConnections,
@@ -20,7 +21,10 @@ public record Limits(
         int maxErrors,
         int maxOptions,
         Duration handshakeTimeout,
-        long poolBytes) {
+        long poolBytes,
+        Duration shutdownTimeout) {
+    private static final Duration SHUTDOWN = Duration.ofSeconds(10);
+
     public static final Limits DEFAULT = new Limits(256, 256, 64L << 20, 10, 64, Duration.ofSeconds(10), 512L << 20);
 
     public Limits {
@@ -31,6 +35,19 @@ public record Limits(
         atLeast(1, maxOptions, "maxOptions");
         atLeast(1, handshakeTimeout.toMillis(), "handshakeTimeout in ms");
         atLeast(1, poolBytes, "poolBytes");
+        atLeast(1, shutdownTimeout.toMillis(), "shutdownTimeout in ms");
+    }
+
+    /** With the usual time for a stop. */
+    public Limits(
+            int maxConnections,
+            int maxRequests,
+            long maxBytes,
+            int maxErrors,
+            int maxOptions,
+            Duration handshakeTimeout,
+            long poolBytes) {
+        this(maxConnections, maxRequests, maxBytes, maxErrors, maxOptions, handshakeTimeout, poolBytes, SHUTDOWN);
     }
 
     private static void atLeast(long least, long value, String name) {
@@ -41,6 +58,20 @@ public record Limits(
 
     /** The same but for the number of invalid requests. */
     public Limits withMaxErrors(int errors) {
-        return new Limits(maxConnections, maxRequests, maxBytes, errors, maxOptions, handshakeTimeout, poolBytes);
+        return new Limits(
+                maxConnections,
+                maxRequests,
+                maxBytes,
+                errors,
+                maxOptions,
+                handshakeTimeout,
+                poolBytes,
+                shutdownTimeout);
+    }
+
+    /** The same but for how long a stop may take. */
+    public Limits withShutdownTimeout(Duration time) {
+        return new Limits(
+                maxConnections, maxRequests, maxBytes, maxErrors, maxOptions, handshakeTimeout, poolBytes, time);
     }
 }

@@ -75,7 +75,8 @@ final class ServerSection {
                 (int) section.integer("max_errors", 0, Integer.MAX_VALUE, defaults.maxErrors()),
                 (int) section.integer("max_options", 1, 1 << 16, defaults.maxOptions()),
                 section.duration("handshake_timeout", LEAST_TIME, MOST_TIME, defaults.handshakeTimeout()),
-                section.size("pool", 16 << 20, 1L << 42, defaults.poolBytes()));
+                section.size("pool", 16 << 20, 1L << 42, defaults.poolBytes()),
+                section.duration("shutdown_timeout", LEAST_TIME, MOST_TIME, defaults.shutdownTimeout()));
     }
 
     Loops loops() {

@@ -26,6 +26,7 @@ final class Connection implements ChannelHandler {
     private Channel channel;
     private Phase phase;
     private Export export;
+    private boolean stopping;
     private boolean closed;
     private boolean gone;
 
@@ -156,16 +157,55 @@ final class Connection implements ChannelHandler {
         }
     }
 
+    /** Tells the client's phase that the server is stopping. From another thread. */
+    void stop() {
+        onLoop(() -> {
+            stopping = true;
+            if (phase == null) {
+                quiet();
+            } else if (!closed) {
+                phase.stop();
+            }
+        });
+    }
+
+    /** Whether nothing new is to be begun. */
+    boolean stopping() {
+        return stopping;
+    }
+
+    /** The server is stopping, and need not wait for this client any more. */
+    void quiet() {
+        server.quiet(this);
+    }
+
+    /** Ends the connection after a stop. From another thread. */
+    void finish() {
+        onLoop(() -> {
+            if (!closed && phase instanceof Transmission transmission) {
+                transmission.finish();
+            }
+        });
+    }
+
     /** Like {@link #disconnect}, from another thread. */
     void disconnectFromOutside() {
-        ServerLoop at = loop;
-        at.loop().execute(() -> {
-            if (at != loop) {
-                disconnectFromOutside(); // it moved meanwhile
-            } else if (channel != null) {
+        onLoop(() -> {
+            if (channel != null) {
                 disconnect();
             } else {
                 unwanted = true;
+            }
+        });
+    }
+
+    private void onLoop(Runnable task) {
+        ServerLoop at = loop;
+        at.loop().execute(() -> {
+            if (at != loop) {
+                onLoop(task); // it moved meanwhile
+            } else {
+                task.run();
             }
         });
     }

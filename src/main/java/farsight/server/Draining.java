@@ -39,6 +39,11 @@ final class Draining implements Phase {
     public void turnOver() {}
 
     @Override
+    public void stop() {
+        connection.quiet();
+    }
+
+    @Override
     public void closed() {
         timer.cancel();
         connection.gone();

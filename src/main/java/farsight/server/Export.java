@@ -4,6 +4,7 @@ import farsight.backend.AsyncBlockDevice;
 import farsight.backend.BlockDevice;
 import farsight.backend.Device;
 import farsight.backend.Feature;
+import farsight.loop.IoLoop;
 import farsight.protocol.Nbd;
 import farsight.sys.GranuleMap;
 import java.io.IOException;
@@ -117,6 +118,19 @@ final class Export {
     /** What was changed since the server was started; null when that is not noted. */
     GranuleMap dirty() {
         return dirty;
+    }
+
+    /** Makes all that clients were told is written stable, as one flush of them all: 0 or the errno that it failed with. */
+    CompletableFuture<Integer> flush(IoLoop loop) {
+        if (readOnly || !features.contains(Feature.FLUSH)) {
+            return CompletableFuture.completedFuture(0);
+        }
+        FlushRequest request = new FlushRequest();
+        (home == null ? loop : home.loop()).execute(() -> {
+            device.submit(request);
+            device.submitted();
+        });
+        return request.result();
     }
 
     // ---- home ----------------------------------------------------------------------------------------------------

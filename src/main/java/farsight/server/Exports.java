@@ -59,6 +59,7 @@ final class Exports implements AutoCloseable {
     private final Map<String, GranuleMap> changes = new HashMap<>();
     private final Supplier<ServerLoop> homes;
     private int closing;
+    private boolean stopping;
     private boolean closed;
 
     /**
@@ -153,7 +154,7 @@ final class Exports implements AutoCloseable {
         String name = canonical(asked);
         Entry entry;
         synchronized (this) {
-            if (closed) {
+            if (stopping) {
                 return CompletableFuture.failedFuture(new farsight.backend.DeviceException(
                         farsight.backend.Errno.ESHUTDOWN, "the server is stopping"));
             }
@@ -281,11 +282,23 @@ final class Exports implements AutoCloseable {
         }
     }
 
+    /** Opens nothing any more. */
+    synchronized void stop() {
+        stopping = true;
+    }
+
+    /** All that are open now, each with one more user: {@link #release} them. */
+    synchronized List<Export> retained() {
+        entries.values().forEach(entry -> entry.users++);
+        return List.copyOf(entries.keySet());
+    }
+
     /** Closes every export. No connection may be left. */
     @Override
     public void close() {
         List<Entry> left;
         synchronized (this) {
+            stopping = true;
             closed = true;
             Set<Entry> all = new HashSet<>(open.values());
             all.addAll(entries.values());

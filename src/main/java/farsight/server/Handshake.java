@@ -274,6 +274,10 @@ final class Handshake implements Phase {
     }
 
     private void handle(int option, MemorySegment data) {
+        if (connection.stopping() && option != Nbd.NBD_OPT_ABORT) {
+            refuse(option, Nbd.NBD_REP_ERR_SHUTDOWN, "the server is stopping");
+            return;
+        }
         switch (option) {
             case Nbd.NBD_OPT_EXPORT_NAME, Nbd.NBD_OPT_INFO, Nbd.NBD_OPT_GO -> chooseExport(option, data);
             case Nbd.NBD_OPT_ABORT -> {
@@ -411,6 +415,9 @@ final class Handshake implements Phase {
             Throwable cause =
                     error instanceof CompletionException && error.getCause() != null ? error.getCause() : error;
             refuse(option, replyFor(cause), cause.getMessage());
+        } else if (connection.stopping()) {
+            exports.release(export);
+            refuse(option, Nbd.NBD_REP_ERR_SHUTDOWN, "the server is stopping");
         } else if (option == Nbd.NBD_OPT_EXPORT_NAME) {
             exportName(request, export);
         } else {
@@ -578,6 +585,12 @@ final class Handshake implements Phase {
     @Override
     public void filled(boolean more) {
         throw new AssertionError("nothing is diverted in a handshake");
+    }
+
+    /** A handshake loses nothing: what it asks from now on is refused, until the server closes it. */
+    @Override
+    public void stop() {
+        connection.quiet();
     }
 
     @Override

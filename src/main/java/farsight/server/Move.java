@@ -54,6 +54,11 @@ final class Move implements Phase {
     public void turnOver() {}
 
     @Override
+    public void stop() {
+        connection.quiet();
+    }
+
+    @Override
     public void closed() {
         connection.gone();
     }

@@ -16,6 +16,9 @@ interface Phase {
     /** See {@link farsight.loop.ChannelHandler#turnOver}. */
     void turnOver();
 
+    /** The server is stopping: nothing new is begun, and {@link Connection#quiet} is called when nothing is going on. */
+    void stop();
+
     /** The channel is closed: lets go of everything that no device holds, and tells the connection when nothing is left. */
     void closed();
 }

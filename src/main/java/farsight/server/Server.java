@@ -41,8 +41,14 @@ import java.util.concurrent.atomic.AtomicInteger;
 public final class Server implements AutoCloseable {
     private static final Logger LOG = System.getLogger(Server.class.getName());
 
-    /** How long storage may take to finish what it has when the server stops. */
-    private static final Duration STOP_LIMIT = Duration.ofSeconds(30);
+    /** Of the time for a stop, what is kept for flushing and closing when clients use up theirs. */
+    private static final Duration MOST_RESERVE = Duration.ofSeconds(2);
+
+    /** How long clients may take to close, once they have got all their answers. */
+    private static final Duration FAREWELL = Duration.ofMillis(300);
+
+    /** What is left for connections to come to their end, however late it is. */
+    private static final Duration LEAST_END = Duration.ofMillis(500);
 
     private final Limits limits;
     private final List<ServerLoop> loops = new ArrayList<>();
@@ -50,6 +56,10 @@ public final class Server implements AutoCloseable {
     private final List<Listener> listeners = new ArrayList<>();
     private final List<Path> socketFiles = new ArrayList<>();
     private final Set<Connection> connections = new HashSet<>();
+
+    /** When stopping: the connections with something in flight. Under the lock of {@link #connections}, too. */
+    private final Set<Connection> busy = new HashSet<>();
+
     private final AtomicInteger accepted = new AtomicInteger();
     private final AtomicInteger homes = new AtomicInteger();
     private final CountDownLatch stopped = new CountDownLatch(1);
@@ -218,6 +228,15 @@ public final class Server implements AutoCloseable {
     void gone(Connection connection) {
         synchronized (connections) {
             connections.remove(connection);
+            busy.remove(connection);
+            connections.notifyAll();
+        }
+    }
+
+    /** A stop need not wait for this one any more. */
+    void quiet(Connection connection) {
+        synchronized (connections) {
+            busy.remove(connection);
             connections.notifyAll();
         }
     }
@@ -308,9 +327,14 @@ public final class Server implements AutoCloseable {
         stopped.await();
     }
 
-    /** Ends all connections, waits for what devices still hold, closes the devices. */
+    /**
+     * Stops: nothing new is begun, what is in flight is finished and answered, all exports are flushed, connections are
+     * ended and devices closed. What cannot be done within {@link Limits#shutdownTimeout} is left undone, and said.
+     */
     @Override
     public void close() {
+        long now = System.nanoTime();
+        long all = limits.shutdownTimeout().toNanos();
         List<Connection> open;
         synchronized (connections) {
             if (closing) {
@@ -318,29 +342,56 @@ public final class Server implements AutoCloseable {
             }
             closing = true;
             open = List.copyOf(connections);
+            busy.addAll(open);
         }
         for (Listener listener : listeners) {
             onLoop(ioLoops.getFirst(), listener::close);
         }
-        for (Connection connection : open) {
-            connection.disconnectFromOutside();
-        }
         for (Path path : socketFiles) {
             path.toFile().delete();
         }
-        if (awaitNoConnections()) {
+        if (exports != null) {
+            exports.stop();
+            open.forEach(Connection::stop);
+            if (!awaitEmpty(busy, now + all - Math.min(all / 4, MOST_RESERVE.toNanos()))) {
+                LOG.log(Level.WARNING, "stopping although requests are unanswered: shutdown_timeout is over");
+            }
+            flush(now + all);
+            open.forEach(Connection::finish);
+            awaitEmpty(connections, Math.min(now + all, System.nanoTime() + FAREWELL.toNanos()));
+        }
+        open.forEach(Connection::disconnectFromOutside);
+        if (awaitEmpty(connections, Math.max(now + all, System.nanoTime() + LEAST_END.toNanos()))) {
             if (exports != null) {
                 exports.close();
             }
             ioLoops.forEach(IoLoop::close);
         } else {
             // A device still has requests: what they use cannot be freed. The process is about to end anyway.
-            LOG.log(
-                    Level.WARNING,
-                    "storage has not answered for {0} s after the stop; leaving it as it is",
-                    STOP_LIMIT.toSeconds());
+            LOG.log(Level.WARNING, "storage does not answer; leaving it as it is");
         }
         stopped.countDown();
+    }
+
+    private void flush(long deadline) {
+        for (Export export : exports.retained()) {
+            try {
+                int errno = export.flush(ioLoops.getFirst())
+                        .get(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
+                if (errno != 0) {
+                    notFlushed(export, ErrnoException.describe(errno));
+                }
+                exports.release(export);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            } catch (ExecutionException | TimeoutException e) {
+                notFlushed(export, "it does not answer within shutdown_timeout");
+            }
+        }
+    }
+
+    private static void notFlushed(Export export, String why) {
+        LOG.log(Level.WARNING, "export ''{0}'' could not be flushed: {1}", export.name(), why);
     }
 
     private static void onLoop(IoLoop loop, Runnable task) {
@@ -352,12 +403,11 @@ public final class Server implements AutoCloseable {
         done.join();
     }
 
-    /** Whether all connections, and what devices have of theirs, came to their end in time. */
-    private boolean awaitNoConnections() {
-        long deadline = System.nanoTime() + STOP_LIMIT.toNanos();
+    /** Waits for a set that {@link #connections} guards; whether it became empty in time. */
+    private boolean awaitEmpty(Set<Connection> set, long deadline) {
         synchronized (connections) {
             try {
-                while (!connections.isEmpty()) {
+                while (!set.isEmpty()) {
                     long millis = (deadline - System.nanoTime()) / 1_000_000;
                     if (millis <= 0) {
                         return false;
@@ -367,7 +417,7 @@ public final class Server implements AutoCloseable {
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
-            return connections.isEmpty();
+            return set.isEmpty();
         }
     }
 }

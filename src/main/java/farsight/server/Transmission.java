@@ -13,6 +13,7 @@ import farsight.protocol.RequestHeader;
 import farsight.protocol.RequestValidator;
 import farsight.protocol.StatusFilter;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 
 /**
  * The transmission phase of a connection (proto.md, "Transmission"). All complete requests of a
@@ -28,6 +29,9 @@ final class Transmission implements Phase, RequestReader.Sink {
 
     /** How often a request goes to a device that completes at once before others get their turn. */
     private static final int MOST_ROUNDS = 64;
+
+    /** How long clients may still ask, and be told that the server is stopping, before they are disconnected. */
+    private static final Duration FAREWELL = Duration.ofMillis(200);
 
     private final Connection connection;
     private final Channel channel;
@@ -58,6 +62,7 @@ final class Transmission implements Phase, RequestReader.Sink {
     private boolean waitsForPool;
     private boolean disconnecting;
     private boolean clientLeft;
+    private boolean toldQuiet;
     private boolean dead;
 
     Transmission(Connection connection, Channel channel, ServerLoop loop, Export export, Terms terms) {
@@ -97,6 +102,8 @@ final class Transmission implements Phase, RequestReader.Sink {
     @Override
     public boolean mayStart() {
         return !waitsForPool
+                // The kernel's client sends what was not answered again, elsewhere or later; an error it would hand on.
+                && (style.chunked() || !connection.stopping())
                 && inFlight < connection.limits().maxRequests()
                 && bytesInFlight < connection.limits().maxBytes();
     }
@@ -131,10 +138,13 @@ final class Transmission implements Phase, RequestReader.Sink {
         request.wanted = length;
         request.wantsFua = (commandFlags & Nbd.NBD_CMD_FLAG_FUA) != 0;
         boolean filtered = type == Nbd.NBD_CMD_BLOCK_STATUS && payload > 0;
-        if (filtered && mayFilter(payload)) {
+        if (filtered && !connection.stopping() && mayFilter(payload)) {
             return startFilteredStatus(request, commandFlags, (int) payload);
         }
         int error = filtered ? Nbd.NBD_EINVAL : check(request, commandFlags);
+        if (connection.stopping()) {
+            error = Nbd.NBD_ESHUTDOWN;
+        }
         if (error != 0) {
             admit(request, 0);
             refuse(request, commandFlags, error, payload);
@@ -176,12 +186,20 @@ final class Transmission implements Phase, RequestReader.Sink {
     private void refuse(IoRequest request, int commandFlags, int error, long payload) {
         request.errno = error;
         if (style.chunked()) {
-            request.reason = RequestValidator.explain(
-                    request.type, commandFlags, request.start, request.wanted, flags, export.size(), minimumBlock);
+            request.reason = error == Nbd.NBD_ESHUTDOWN
+                    ? "the server is stopping"
+                    : RequestValidator.explain(
+                            request.type,
+                            commandFlags,
+                            request.start,
+                            request.wanted,
+                            flags,
+                            export.size(),
+                            minimumBlock);
         }
         connection.requestRefused(request, error);
         int allowed = connection.limits().maxErrors();
-        if (++invalid > allowed) {
+        if (error != Nbd.NBD_ESHUTDOWN && ++invalid > allowed) {
             connection.protocolError("sent more than max_errors = " + allowed + " invalid requests; the last was "
                     + Nbd.commandName(request.type) + " at " + Long.toUnsignedString(request.start) + " of "
                     + Long.toUnsignedString(request.wanted) + " bytes (" + Nbd.errorName(error) + ")");
@@ -618,6 +636,9 @@ final class Transmission implements Phase, RequestReader.Sink {
             reader.proceed();
             export.device().submitted();
         } while (!channel.sending() && sendable());
+        if (connection.stopping()) {
+            quietIfIdle();
+        }
         if (disconnecting && inFlight == 0 && !channel.sending()) {
             if (clientLeft || reader.unfinishedPiece() != null) {
                 connection.disconnect();
@@ -784,6 +805,31 @@ final class Transmission implements Phase, RequestReader.Sink {
     public void sent() {
         outbox.sent();
         channel.touch();
+    }
+
+    // ---- the server stops ----------------------------------------------------------------------------------------
+
+    /** What was started is finished; whatever comes after it is refused, or left unread. */
+    @Override
+    public void stop() {
+        channel.touch();
+    }
+
+    /** The stop is complete: the client gets its last answers for certain, and then the end. */
+    void finish() {
+        disconnect();
+    }
+
+    private void quietIfIdle() {
+        if (toldQuiet || inFlight > 0 || channel.sending()) {
+            return;
+        }
+        toldQuiet = true;
+        if (style.chunked()) {
+            loop.loop().after(FAREWELL, connection::quiet);
+        } else {
+            connection.quiet();
+        }
     }
 
     // ---- the end -------------------------------------------------------------------------------------------------

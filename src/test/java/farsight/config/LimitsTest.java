@@ -26,6 +26,9 @@ class LimitsTest {
                 () -> new Limits(1, 1, 1, 0, 1, Duration.ZERO, 1),
                 "handshakeTimeout in ms is 0; it must be at least 1");
         refused(() -> new Limits(1, 1, 1, 0, 1, SECOND, 0), "poolBytes is 0; it must be at least 1");
+        refused(
+                () -> Limits.DEFAULT.withShutdownTimeout(Duration.ZERO),
+                "shutdownTimeout in ms is 0; it must be at least 1");
     }
 
     private static void refused(org.assertj.core.api.ThrowableAssert.ThrowingCallable limits, String message) {

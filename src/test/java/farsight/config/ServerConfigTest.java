@@ -66,6 +66,7 @@ class ServerConfigTest {
             max_errors = 0
             max_options = 4
             handshake_timeout = "500ms"
+            shutdown_timeout = "3s"
             pool = 33554432
             loops = 3
             io = "uring"
@@ -79,7 +80,8 @@ class ServerConfigTest {
                         new Tcp("::1", 0),
                         new Tcp("storage.example", 0),
                         new Unix("/run/farsight.sock"));
-        assertThat(config.limits()).isEqualTo(new Limits(1, 2, 3 << 20, 0, 4, Duration.ofMillis(500), 32 << 20));
+        assertThat(config.limits())
+                .isEqualTo(new Limits(1, 2, 3 << 20, 0, 4, Duration.ofMillis(500), 32 << 20, Duration.ofSeconds(3)));
         assertThat(config.loops()).isEqualTo(new Loops(3, Io.URING, Duration.ofNanos(50_000), true));
         assertThat(config.pluginPath()).containsExactly(Path.of("/usr/share/farsight"), Path.of("x.jar"));
     }
@@ -140,6 +142,7 @@ class ServerConfigTest {
                 "handshake_timeout = 3601 | [server] handshake_timeout is 3601s; it must be from 1ms to 1h",
                 "handshake_timeout = 9223372036854775807 | [server] handshake_timeout is 9223372036854775807s; it must"
                         + " be from 1ms to 1h",
+                "shutdown_timeout = 0 | [server] shutdown_timeout is 0s; it must be from 1ms to 1h",
                 "handshake_timeout = 'x' | [server] handshake_timeout: 'x' is not a time such as 30, 500ms, 5m or 1h,"
                         + " in whole numbers",
                 "io = 'kqueue' | [server] io is \"kqueue\"; it must be \"auto\", \"uring\" or \"epoll\"",
@@ -148,8 +151,8 @@ class ServerConfigTest {
                 "loops = 257 | [server] loops is 257; it must be from 0 to 256",
                 "plugin_path = [1] | [server] plugin_path must be an array of strings, not an array with other things",
                 "tls = 'off' | unknown key 'tls' in [server]; known are unix, address, port, max_connections,"
-                        + " max_requests, max_bytes, max_errors, max_options, handshake_timeout, pool, loops,"
-                        + " io, spin, batch, plugin_path",
+                        + " max_requests, max_bytes, max_errors, max_options, handshake_timeout, pool,"
+                        + " shutdown_timeout, loops, io, spin, batch, plugin_path",
                 "max-errors = 1 | unknown key 'max-errors' in [server]; did you mean 'max_errors'?",
             },
             delimiter = '|',

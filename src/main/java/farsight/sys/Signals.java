@@ -1,0 +1,28 @@
+package farsight.sys;
+
+import java.lang.invoke.MethodHandle;
+
+/** What a signal does to this process (signal(2)). */
+public final class Signals {
+    private static final MethodHandle SIGNAL =
+            Native.errno("signal", farsight.bindings.signals.Signals.signal$descriptor());
+
+    /** SIG_DFL of signal(2), which is a cast that jextract cannot print. */
+    private static final long DEFAULT = 0;
+
+    private Signals() {}
+
+    /** From now on SIGINT and SIGTERM end the process at once, whatever it is doing. */
+    public static void endAtOnce() {
+        restore(farsight.bindings.signals.Signals.SIGINT());
+        restore(farsight.bindings.signals.Signals.SIGTERM());
+    }
+
+    private static void restore(int number) {
+        try (CallState state = CallState.open()) {
+            long before = (long) SIGNAL.invokeExact(state.segment, number, DEFAULT);
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+}

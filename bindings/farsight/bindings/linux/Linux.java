@@ -1094,6 +1094,15 @@ public class Linux {
     public static int F_SEAL_FUTURE_WRITE() {
         return F_SEAL_FUTURE_WRITE;
     }
+    private static final int POSIX_FADV_WILLNEED = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * #define POSIX_FADV_WILLNEED 3
+     * }
+     */
+    public static int POSIX_FADV_WILLNEED() {
+        return POSIX_FADV_WILLNEED;
+    }
     private static final int FALLOC_FL_KEEP_SIZE = (int)1L;
     /**
      * {@snippet lang=c :
@@ -4070,6 +4079,67 @@ public class Linux {
             } catch (Throwable ex$) {
                throw new AssertionError("should not reach here", ex$);
             }
+        }
+    }
+
+    private static class posix_fadvise {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Linux.C_INT,
+            Linux.C_INT,
+            Linux.C_LONG,
+            Linux.C_LONG,
+            Linux.C_INT
+        );
+
+        public static final MemorySegment ADDR = Linux.findOrThrow("posix_fadvise");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern int posix_fadvise(int __fd, off_t __offset, off_t __len, int __advise)
+     * }
+     */
+    public static FunctionDescriptor posix_fadvise$descriptor() {
+        return posix_fadvise.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern int posix_fadvise(int __fd, off_t __offset, off_t __len, int __advise)
+     * }
+     */
+    public static MethodHandle posix_fadvise$handle() {
+        return posix_fadvise.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern int posix_fadvise(int __fd, off_t __offset, off_t __len, int __advise)
+     * }
+     */
+    public static MemorySegment posix_fadvise$address() {
+        return posix_fadvise.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern int posix_fadvise(int __fd, off_t __offset, off_t __len, int __advise)
+     * }
+     */
+    public static int posix_fadvise(int __fd, long __offset, long __len, int __advise) {
+        var mh$ = posix_fadvise.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("posix_fadvise", __fd, __offset, __len, __advise);
+            }
+            return (int)mh$.invokeExact(__fd, __offset, __len, __advise);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
         }
     }
     private static final int IPPROTO_IP = (int)0L;

@@ -38,6 +38,7 @@ public final class Files {
     private static final Call PWRITE = Native.call("pwrite", 4);
     private static final Call FDATASYNC = Native.call("fdatasync", 1);
     private static final Call FALLOCATE = Native.call("fallocate", 4);
+    private static final Call FADVISE = Native.call("posix_fadvise", 4);
     private static final Call FTRUNCATE = Native.call("ftruncate", 2);
     private static final Call LSEEK = Native.call("lseek", 3);
     private static final Call FSTAT = Native.call("fstat", 2);
@@ -108,6 +109,15 @@ public final class Files {
     private static int fallocate(CallState state, int fd, int mode, long offset, long length) {
         try {
             return state.check((int) FALLOCATE.invoke(state, fd, mode, offset, length));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Starts to read a range into the page cache. 0 or a positive errno, as posix_fadvise(2) returns it. */
+    public static int willNeed(CallState state, int fd, long offset, long length) {
+        try {
+            return (int) FADVISE.invoke(state, fd, offset, length, Linux.POSIX_FADV_WILLNEED());
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

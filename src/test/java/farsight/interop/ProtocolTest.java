@@ -275,6 +275,10 @@ class ProtocolTest {
             a.opt_abort()
             print(a.aio_is_closed())
             """.formatted(served.socket(), served.socket())))
-                .isEqualTo("ENOENT\n1048576 True\n['file', 'frozen', 'loop', 'memory']\n67108864 4096\nTrue");
+                .isEqualTo("ENOENT\n"
+                        + "1048576 True\n"
+                        + "['file', 'file:disk.img', 'frozen', 'loop', 'memory']\n"
+                        + "67108864 4096\n"
+                        + "True");
     }
 }

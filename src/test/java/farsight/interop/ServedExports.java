@@ -83,6 +83,11 @@ final class ServedExports implements AutoCloseable {
         return directory;
     }
 
+    /** The loop device behind the export of that name, as the kernel calls it. */
+    String loopName() {
+        return Path.of(loop.path()).getFileName().toString();
+    }
+
     String socket() {
         return directory + "/farsight.sock";
     }

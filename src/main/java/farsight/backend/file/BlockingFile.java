@@ -42,7 +42,7 @@ final class BlockingFile {
             case FLUSH -> -Files.fdatasync(state, fd);
             case TRIM -> stable(request, state, trim(state, offset, length));
             case WRITE_ZEROES -> stable(request, state, zero(state, request));
-            case CACHE -> 0;
+            case CACHE -> Files.willNeed(state, fd, offset, length);
             case EXTENTS -> extents(state, request, offset, offset + length);
         };
     }

@@ -9,10 +9,18 @@ import farsight.config.Sizes;
 import farsight.sys.ErrnoException;
 import farsight.sys.Files;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.OptionalLong;
+import java.util.stream.Stream;
 
 /** The files of one server. */
 final class FileBackend implements Backend {
+    private static final int LISTED_DEPTH = 4;
+    private static final int MOST_LISTED = 1000;
+
     private final String root;
 
     /** @param root where files that clients name are looked for; null when they may name none */
@@ -51,6 +59,30 @@ final class FileBackend implements Backend {
         } finally {
             Files.close(directory);
         }
+    }
+
+    /** The files below the root, as clients name them; not those that would be reached through symbolic links. */
+    @Override
+    public List<String> list() throws IOException {
+        if (root == null) {
+            return List.of();
+        }
+        Path top = Path.of(root);
+        try (Stream<Path> files = java.nio.file.Files.walk(top, LISTED_DEPTH)) {
+            return files.filter(file -> java.nio.file.Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS))
+                    .map(file -> top.relativize(file).toString())
+                    .filter(FileBackend::canBeNamed)
+                    .limit(MOST_LISTED)
+                    .sorted()
+                    .toList();
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
+        }
+    }
+
+    /** Hidden files are not shown, and some names are not what the protocol allows. */
+    private static boolean canBeNamed(String name) {
+        return !name.startsWith(".") && !name.contains("/.") && name.indexOf('\ufffd') < 0 && name.length() < 1024;
     }
 
     private static int open(String path, int flags) throws IOException {

@@ -25,7 +25,13 @@ final class FileDevice implements AsyncBlockDevice {
     private static final int THREADS = 16;
 
     private static final Set<Feature> FEATURES = Collections.unmodifiableSet(EnumSet.of(
-            Feature.FLUSH, Feature.FUA, Feature.TRIM, Feature.WRITE_ZEROES, Feature.FAST_ZERO, Feature.EXTENTS));
+            Feature.FLUSH,
+            Feature.FUA,
+            Feature.TRIM,
+            Feature.WRITE_ZEROES,
+            Feature.FAST_ZERO,
+            Feature.CACHE,
+            Feature.EXTENTS));
 
     private final int fd;
     private final String path;

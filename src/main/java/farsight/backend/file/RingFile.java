@@ -36,8 +36,7 @@ final class RingFile implements FileOperation.Owner {
             case FLUSH -> files.sync(files.take(this, request), fd);
             case TRIM -> zero(files, request, true);
             case WRITE_ZEROES -> zero(files, request, request.mayTrim());
-            case CACHE -> request.complete();
-            case EXTENTS -> workers.submit(request);
+            case CACHE, EXTENTS -> workers.submit(request);
         }
     }
 

@@ -58,6 +58,22 @@ public final class MiniCeph implements AutoCloseable {
         }
     }
 
+    /** Runs the ceph tool as the administrator. */
+    public Commands.Result ceph(String... words) {
+        List<String> all = new ArrayList<>(
+                List.of("ceph", "-c", directory.resolve("ceph.conf").toString(), "--connect-timeout", "30"));
+        all.addAll(Arrays.asList(words));
+        return Commands.command(all).limit(LIMIT).run();
+    }
+
+    /** Asks the object store's own socket. */
+    public Commands.Result osd(String... words) {
+        List<String> all = new ArrayList<>(List.of(
+                "ceph", "--admin-daemon", directory.resolve("run/osd.asok").toString()));
+        all.addAll(Arrays.asList(words));
+        return Commands.command(all).limit(LIMIT).run();
+    }
+
     /** Runs the rbd tool as the user "farsight". */
     public Commands.Result rbd(String... words) {
         List<String> all = new ArrayList<>(List.of("rbd", "-c", conf().toString(), "--id", "farsight"));

@@ -7,12 +7,25 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Map;
 
-/** A connection to a Ceph cluster (rados_t). Any thread; connecting blocks for a bounded time. */
+/**
+ * A connection to a Ceph cluster (rados_t), shared by the images that were opened by it. Any thread; connecting blocks for
+ * a bounded time. Once the cluster has blocklisted it, it is of no more use: the last image then closes it.
+ */
 final class RadosCluster implements AutoCloseable {
     /** How long a cluster may take to answer at first; librados asks for ever by itself. */
     private static final String CONNECT_SECONDS = "10";
 
+    /**
+     * What is better for a server than librbd's own defaults; the configuration's options come after them. A cache of
+     * writes would lose what was acknowledged when the cluster blocklists this client. A write that is sent from the
+     * request's memory completes only when librbd has let go of that memory, which version 16.2 was seen never to do.
+     */
+    private static final Map<String, String> DEFAULTS = Map.of(
+            "client_mount_timeout", CONNECT_SECONDS, "rbd_cache", "false", "rbd_disable_zero_copy_writes", "true");
+
     private final MemorySegment handle;
+    private int users;
+    private boolean lost;
 
     private RadosCluster(MemorySegment handle) {
         this.handle = handle;
@@ -36,9 +49,9 @@ final class RadosCluster implements AutoCloseable {
             MemorySegment handle = out.get(ValueLayout.ADDRESS, 0);
             try {
                 RbdError.check(Rbd.rados_conf_read_file(handle, arena.allocateFrom(conf)), what + ": reading " + conf);
-                // A write keeps using the request's memory until it completes, instead of a copy.
-                set(handle, arena, "rbd_disable_zero_copy_writes", "false", what);
-                set(handle, arena, "client_mount_timeout", CONNECT_SECONDS, what);
+                for (Map.Entry<String, String> option : DEFAULTS.entrySet()) {
+                    set(handle, arena, option.getKey(), option.getValue(), what);
+                }
                 for (Map.Entry<String, String> option : options.entrySet()) {
                     set(handle, arena, option.getKey(), option.getValue(), what);
                 }
@@ -75,8 +88,39 @@ final class RadosCluster implements AutoCloseable {
         Rbd.rados_ioctx_destroy(context);
     }
 
+    /** One more image uses it; false when it is lost. */
+    synchronized boolean use() {
+        if (!lost) {
+            users++;
+        }
+        return !lost;
+    }
+
+    /** The cluster does not listen to it any more. */
+    synchronized void lost() {
+        lost = true;
+    }
+
+    /** One image fewer uses it. */
+    void release() {
+        boolean last;
+        synchronized (this) {
+            last = --users == 0 && lost;
+        }
+        if (last) {
+            Rbd.rados_shutdown(handle);
+        }
+    }
+
+    /** Not when it is lost: its last image has closed it, or will. */
     @Override
     public void close() {
-        Rbd.rados_shutdown(handle);
+        boolean mine;
+        synchronized (this) {
+            mine = !lost;
+        }
+        if (mine) {
+            Rbd.rados_shutdown(handle);
+        }
     }
 }

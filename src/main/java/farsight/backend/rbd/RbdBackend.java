@@ -40,17 +40,41 @@ final class RbdBackend implements Backend {
     @Override
     public Device open(Settings export) throws IOException {
         RbdLibrary.require();
-        return RbdDevice.open(cluster(), ImageSpec.of(export), export);
+        ImageSpec spec = ImageSpec.of(export);
+        try {
+            return open(spec, export);
+        } catch (DeviceException e) {
+            if (e.errno() != Errno.ESHUTDOWN) {
+                throw e;
+            }
+            return open(spec, export); // on a connection that the cluster does not know yet
+        }
     }
 
+    private Device open(ImageSpec spec, Settings export) throws IOException {
+        RadosCluster cluster = cluster();
+        try {
+            return RbdDevice.open(cluster, spec, export);
+        } catch (IOException | RuntimeException e) {
+            if (e instanceof DeviceException device && device.errno() == Errno.ESHUTDOWN) {
+                cluster.lost();
+            }
+            cluster.release();
+            throw e;
+        }
+    }
+
+    /** A connection to use once; a lost one is replaced. */
     private synchronized RadosCluster cluster() throws IOException {
-        int index = next++ % clusters.length;
-        if (clusters[index] == null) {
+        int index = Math.floorMod(next++, clusters.length);
+        if (clusters[index] == null || !clusters[index].use()) {
+            clusters[index] = null;
             clusters[index] = RadosCluster.connect(
                     settings.string("cluster").orElse("ceph"),
                     settings.string("ceph_user").orElse("admin"),
                     settings.string("ceph_conf").orElse("/etc/ceph/ceph.conf"),
                     settings.table("options"));
+            clusters[index].use();
         }
         return clusters[index];
     }

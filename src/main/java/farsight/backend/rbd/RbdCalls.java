@@ -14,6 +14,8 @@ final class RbdCalls {
     /** Zeroes that stay allocated. */
     static final int THICK = Rbd.RBD_WRITE_ZEROES_FLAG_THICK_PROVISION();
 
+    private static final int WILL_NEED = Rbd.LIBRADOS_OP_FLAG_FADVISE_WILLNEED();
+
     private static final MethodHandle CREATE_COMPLETION =
             link(Rbd.rbd_aio_create_completion$address(), Rbd.rbd_aio_create_completion$descriptor());
     private static final MethodHandle RELEASE = link(Rbd.rbd_aio_release$address(), Rbd.rbd_aio_release$descriptor());
@@ -21,6 +23,7 @@ final class RbdCalls {
             link(Rbd.rbd_aio_get_return_value$address(), Rbd.rbd_aio_get_return_value$descriptor());
     private static final MethodHandle ARGUMENT = link(Rbd.rbd_aio_get_arg$address(), Rbd.rbd_aio_get_arg$descriptor());
     private static final MethodHandle READ = link(Rbd.rbd_aio_read$address(), Rbd.rbd_aio_read$descriptor());
+    private static final MethodHandle READ2 = link(Rbd.rbd_aio_read2$address(), Rbd.rbd_aio_read2$descriptor());
     private static final MethodHandle WRITE = link(Rbd.rbd_aio_write$address(), Rbd.rbd_aio_write$descriptor());
     private static final MethodHandle DISCARD = link(Rbd.rbd_aio_discard$address(), Rbd.rbd_aio_discard$descriptor());
     private static final MethodHandle WRITE_ZEROES =
@@ -75,6 +78,15 @@ final class RbdCalls {
     static int read(long image, long offset, long length, long address, long completion) {
         try {
             return (int) READ.invokeExact(image, offset, length, address, completion);
+        } catch (Throwable e) {
+            throw impossible(e);
+        }
+    }
+
+    /** A read of what will be needed again. */
+    static int readAhead(long image, long offset, long length, long address, long completion) {
+        try {
+            return (int) READ2.invokeExact(image, offset, length, address, completion, WILL_NEED);
         } catch (Throwable e) {
             throw impossible(e);
         }

@@ -10,7 +10,9 @@ import farsight.backend.Request;
 import farsight.backend.Settings;
 import farsight.bindings.rbd.Rbd;
 import farsight.config.Sizes;
+import farsight.sys.ErrnoException;
 import farsight.sys.EventFd;
+import farsight.sys.Memory;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -35,11 +37,15 @@ final class RbdDevice implements AsyncBlockDevice {
     /** Block status is asked for by calls that block; as many of them at once. */
     private static final int BLOCKING_THREADS = 4;
 
+    /** What a cache hint reads at once: an object of the usual size. */
+    private static final int CACHE_PIECE = 4 << 20;
+
     private static final int SHORT_READ = Errno.EIO;
 
-    private static final Set<Feature> FEATURES =
-            Collections.unmodifiableSet(EnumSet.of(Feature.FLUSH, Feature.TRIM, Feature.WRITE_ZEROES, Feature.EXTENTS));
+    private static final Set<Feature> FEATURES = Collections.unmodifiableSet(
+            EnumSet.of(Feature.FLUSH, Feature.TRIM, Feature.WRITE_ZEROES, Feature.CACHE, Feature.EXTENTS));
 
+    private final RadosCluster cluster;
     private final ImageSpec spec;
     private final boolean readOnly;
     private final MemorySegment pool;
@@ -54,10 +60,15 @@ final class RbdDevice implements AsyncBlockDevice {
     private final ThreadPoolExecutor blocking;
 
     private final SizeWatch watch;
+    /** Where cache hints read to, all of them, since nobody looks; null before the first one. */
+    private MemorySegment scratch;
+
     private volatile long size;
     private volatile boolean lost;
 
-    private RbdDevice(ImageSpec spec, boolean readOnly, MemorySegment pool, MemorySegment image) throws IOException {
+    private RbdDevice(RadosCluster cluster, ImageSpec spec, boolean readOnly, MemorySegment pool, MemorySegment image)
+            throws IOException {
+        this.cluster = cluster;
         this.spec = spec;
         this.readOnly = readOnly;
         this.pool = pool;
@@ -78,7 +89,7 @@ final class RbdDevice implements AsyncBlockDevice {
         watch = new SizeWatch(image, () -> blocking.execute(this::resized));
     }
 
-    /** Opens an image. Blocks. */
+    /** Opens an image, which lets go of the cluster when it is closed. Blocks. */
     static RbdDevice open(RadosCluster cluster, ImageSpec spec, Settings export) throws IOException {
         MemorySegment pool = cluster.openPool(spec.pool(), spec.namespace());
         boolean readOnly = export.flag("read_only") || !spec.snapshot().isEmpty();
@@ -88,7 +99,7 @@ final class RbdDevice implements AsyncBlockDevice {
             if (export.has("passphrase_file")) {
                 Encryption.load(image, spec, export);
             }
-            return new RbdDevice(spec, readOnly, pool, image);
+            return new RbdDevice(cluster, spec, readOnly, pool, image);
         } catch (IOException | RuntimeException e) {
             if (image != null) {
                 Rbd.rbd_close(image);
@@ -159,8 +170,12 @@ final class RbdDevice implements AsyncBlockDevice {
     public void submit(Request request) {
         if (request.command() == Request.Command.EXTENTS) {
             blocking.execute(() -> extents(request));
-            return;
+        } else {
+            start(request);
         }
+    }
+
+    private void start(Request request) {
         int index = pending.add(request);
         int result = RbdCalls.createCompletion(index, pending.cell(index));
         if (result == 0) {
@@ -187,8 +202,24 @@ final class RbdDevice implements AsyncBlockDevice {
             case TRIM -> RbdCalls.discard(handle, offset, length, completion);
             case WRITE_ZEROES ->
                 RbdCalls.writeZeroes(handle, offset, length, completion, request.mayTrim() ? 0 : RbdCalls.THICK);
-            case CACHE, EXTENTS -> -Errno.ENOTSUP;
+            case CACHE -> cache(offset + request.tag(), length - request.tag(), completion);
+            case EXTENTS -> -Errno.ENOTSUP; // not by a completion
         };
+    }
+
+    /**
+     * Reads a piece to nowhere, with the advice that the object store should keep what it read. (There is no such advice
+     * without reading. librbd's compare-and-write has no command in NBD that it could serve.)
+     */
+    private int cache(long offset, long left, long completion) {
+        if (scratch == null) {
+            try {
+                scratch = Memory.map(CACHE_PIECE);
+            } catch (ErrnoException e) {
+                return -e.errno();
+            }
+        }
+        return RbdCalls.readAhead(handle, offset, Math.min(left, CACHE_PIECE), scratch.address(), completion);
     }
 
     @Override
@@ -214,6 +245,9 @@ final class RbdDevice implements AsyncBlockDevice {
             fail(request, (int) -result);
         } else if (request.command() == Request.Command.READ && result < request.length()) {
             fail(request, SHORT_READ); // the image was made smaller below us
+        } else if (request.command() == Request.Command.CACHE && request.length() - request.tag() > CACHE_PIECE) {
+            request.tag(request.tag() + CACHE_PIECE);
+            start(request);
         } else {
             request.complete();
         }
@@ -222,6 +256,7 @@ final class RbdDevice implements AsyncBlockDevice {
     private void fail(Request request, int errno) {
         if (errno == Errno.ESHUTDOWN && !lost) {
             lost = true;
+            cluster.lost();
             LOG.log(
                     Level.ERROR,
                     "rbd image {0}: this client is blocklisted; its connections are closed and the image is opened"
@@ -269,9 +304,13 @@ final class RbdDevice implements AsyncBlockDevice {
         }
         int result = Rbd.rbd_close(image);
         RadosCluster.closePool(pool);
+        cluster.release();
         events.close();
         pending.close();
         arena.close();
+        if (scratch != null) {
+            Memory.unmap(scratch);
+        }
         if (!lost) {
             RbdError.check(result, "rbd image " + spec + ": closing");
         }

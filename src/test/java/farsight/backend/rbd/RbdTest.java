@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -248,6 +249,25 @@ class RbdTest {
         }
         merged.add(start + "-" + end);
         return merged;
+    }
+
+    /** The object store counts what it is asked to read, and nobody else asks it for this image's 10 MiB meanwhile. */
+    @Test
+    void aCacheHintMakesTheObjectStoreReadTheRange() throws IOException {
+        create("hinted", "32M");
+        run("qemu-io", "-f", "raw", "-c", "write -P 1 1M 10M", "-c", "flush", uri("rbd:rbd/hinted"));
+        try (NbdClient client = NbdClient.connect(uri("rbd:rbd/hinted"))) {
+            long before = bytesRead();
+            client.cache(1 << 20, 10 << 20);
+            assertThat(bytesRead() - before).isGreaterThanOrEqualTo(10 << 20);
+        }
+    }
+
+    private static long bytesRead() {
+        String counters = ceph.osd("perf", "dump", "osd").expectSuccess().stdout();
+        Matcher matcher = Pattern.compile("\"op_r_out_bytes\": (\\d+)").matcher(counters);
+        assertThat(matcher.find()).isTrue();
+        return Long.parseLong(matcher.group(1));
     }
 
     // ---- what is refused, and how --------------------------------------------------------------------------------

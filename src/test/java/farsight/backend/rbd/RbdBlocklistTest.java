@@ -1,0 +1,171 @@
+package farsight.backend.rbd;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import farsight.client.NbdClient;
+import farsight.tools.Commands;
+import farsight.tools.MiniCeph;
+import farsight.tools.Project;
+import farsight.tools.RunningCommand;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What happens when the cluster does not want to hear of the server any more, as after a failover. */
+class RbdBlocklistTest {
+    private static final Duration LIMIT = Duration.ofSeconds(60);
+    private static final int BLOCK = 4096;
+    private static final int BLOCKS = 4096;
+    private static final ValueLayout.OfLong NUMBER = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    @TempDir
+    static Path directory;
+
+    static MiniCeph ceph;
+    static RunningCommand server;
+
+    @BeforeAll
+    static void serve() throws IOException {
+        ceph = new MiniCeph(directory.resolve("ceph"));
+        Path config = Files.writeString(directory.resolve("server.toml"), """
+            [server]
+            unix = "%1$s/server.sock"
+
+            [rbd]
+            ceph_conf = "%2$s"
+            ceph_user = "farsight"
+            """.formatted(directory, ceph.conf()));
+        server = Commands.command(Project.launcher().toString(), "server", config.toString())
+                .start();
+        server.awaitStdout(Pattern.compile("serving nbd"), LIMIT);
+    }
+
+    @AfterAll
+    static void stop() {
+        if (server != null) {
+            server.terminate();
+            server.await(LIMIT).expectSuccess();
+        }
+        if (ceph != null) {
+            ceph.close();
+        }
+    }
+
+    private static String uri(String image) {
+        return "nbd+unix:///rbd:rbd/" + image + "?socket=" + directory + "/server.sock";
+    }
+
+    /** The address that the cluster knows the server by: who watches an image is who has it open. */
+    private static String watcher(String image) {
+        String status = ceph.rbd("status", "rbd/" + image).expectSuccess().stdout();
+        Matcher matcher = Pattern.compile("watcher=(\\S+)").matcher(status);
+        assertThat(matcher.find()).as(status).isTrue();
+        return matcher.group(1);
+    }
+
+    @Test
+    void acknowledgedWritesSurviveAndTheNextConnectionIsServedByAnother() throws Exception {
+        ceph.rbd("create", "--size", "16M", "rbd/image").expectSuccess();
+        BitSet acknowledged = new BitSet();
+        AtomicInteger next = new AtomicInteger();
+        CountDownLatch enough = new CountDownLatch(200);
+        String before;
+        try (NbdClient client = NbdClient.connect(uri("image"))) {
+            List<Thread> writers = new ArrayList<>();
+            for (int t = 0; t < 8; t++) {
+                boolean fua = t % 2 == 0;
+                writers.add(Thread.ofPlatform().start(() -> write(client, fua, next, acknowledged, enough)));
+            }
+            assertThat(enough.await(60, TimeUnit.SECONDS)).isTrue();
+            before = watcher("image");
+            ceph.ceph("osd", "blocklist", "add", before).expectSuccess();
+            // Each of them ends with an error, and none hangs.
+            for (Thread writer : writers) {
+                assertThat(writer.join(LIMIT)).isTrue();
+            }
+            assertThat(next.get()).as("writes that were tried").isLessThan(BLOCKS);
+        }
+        server.awaitStderr(Pattern.compile("rbd image rbd/image: this client is blocklisted"), LIMIT);
+
+        try (NbdClient client = NbdClient.connect(uri("image"));
+                Arena arena = Arena.ofConfined()) {
+            assertThat(watcher("image")).isNotEqualTo(before);
+            MemorySegment block = arena.allocate(BLOCK);
+            for (int i = acknowledged.nextSetBit(0); i >= 0; i = acknowledged.nextSetBit(i + 1)) {
+                client.read(block, (long) i * BLOCK);
+                assertThat(block.get(NUMBER, 0)).as("block " + i).isEqualTo(i + 1L);
+            }
+            client.write(block.fill((byte) 7), 0, true);
+        }
+    }
+
+    /** Nothing is open when it happens, so that the next one to open an image is the first to hear of it. */
+    @Test
+    void anIdleConnectionToTheClusterIsReplacedWhenItIsOfNoUse() throws Exception {
+        ceph.rbd("create", "--size", "16M", "rbd/idle").expectSuccess();
+        String before;
+        try (NbdClient client = NbdClient.connect(uri("idle"))) {
+            before = watcher("idle");
+            assertThat(client.size()).isEqualTo(16 << 20);
+        }
+        ceph.ceph("osd", "blocklist", "add", before).expectSuccess();
+        try (Arena arena = Arena.ofConfined()) {
+            // The first ones may still be opened by a connection that has not heard of it yet.
+            long deadline = System.nanoTime() + LIMIT.toNanos();
+            while (!written(arena.allocate(BLOCK))) {
+                assertThat(System.nanoTime()).as("nobody is served any more").isLessThan(deadline);
+            }
+        }
+        try (NbdClient client = NbdClient.connect(uri("idle"))) {
+            assertThat(client.size()).isEqualTo(16 << 20);
+            assertThat(watcher("idle")).isNotEqualTo(before);
+        }
+    }
+
+    private static boolean written(MemorySegment block) {
+        try (NbdClient client = NbdClient.connect(uri("idle"))) {
+            client.write(block, 0, true);
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /** Writes blocks with their number in them until that fails; notes those that were promised to be stable. */
+    private static void write(
+            NbdClient client, boolean fua, AtomicInteger next, BitSet acknowledged, CountDownLatch enough) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment data = arena.allocate(BLOCK);
+            for (int block = next.getAndIncrement(); block < BLOCKS; block = next.getAndIncrement()) {
+                data.set(NUMBER, 0, block + 1L);
+                client.write(data, (long) block * BLOCK, fua);
+                if (!fua) {
+                    client.flush();
+                }
+                synchronized (acknowledged) {
+                    acknowledged.set(block);
+                }
+                enough.countDown();
+            }
+        } catch (IOException e) {
+            // As was intended.
+        }
+    }
+}

@@ -32,6 +32,7 @@ public final class Main {
             InfoCommand.class,
             MapCommand.class,
             CopyCommand.class,
+            RbdCommand.class,
             RehearseCommand.class,
             CommandLine.HelpCommand.class);
 

@@ -47,7 +47,7 @@ class MainTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "server", "client", "attach", "detach", "status", "info", "map", "copy"})
+    @ValueSource(strings = {"", "server", "client", "attach", "detach", "status", "info", "map", "copy", "rbd", "rbd snap"})
     void helpIsThereForEveryCommand(String command) {
         String help = farsight((command + " --help").strip().split(" "))
                 .run()

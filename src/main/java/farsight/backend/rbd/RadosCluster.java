@@ -1,10 +1,13 @@
 package farsight.backend.rbd;
 
 import farsight.backend.DeviceException;
+import farsight.backend.Errno;
 import farsight.bindings.rbd.Rbd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Map;
 
 /**
@@ -18,7 +21,7 @@ final class RadosCluster implements AutoCloseable {
     /**
      * What is better for a server than librbd's own defaults; the configuration's options come after them. A cache of
      * writes would lose what was acknowledged when the cluster blocklists this client. A write that is sent from the
-     * request's memory completes only when librbd has let go of that memory, which version 16.2 was seen never to do.
+     * request's memory completes only when nothing in librbd refers to that memory any more; see architecture.md.
      */
     private static final Map<String, String> DEFAULTS = Map.of(
             "client_mount_timeout", CONNECT_SECONDS, "rbd_cache", "false", "rbd_disable_zero_copy_writes", "true");
@@ -42,6 +45,9 @@ final class RadosCluster implements AutoCloseable {
     static RadosCluster connect(String cluster, String user, String conf, Map<String, String> options)
             throws DeviceException {
         String what = "cluster '" + cluster + "' by " + conf + " as client." + user;
+        if (!Files.exists(Path.of(conf))) {
+            throw new DeviceException(Errno.EIO, what + ": there is no such file; set ceph_conf");
+        }
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
             RbdError.check(

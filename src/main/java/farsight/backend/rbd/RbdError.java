@@ -9,7 +9,10 @@ final class RbdError {
     private static final int EPERM = 1;
     private static final int ENOENT = 2;
     private static final int EACCES = 13;
+    private static final int EBUSY = 16;
+    private static final int EEXIST = 17;
     private static final int EINVAL = 22;
+    private static final int ENOTEMPTY = 39;
     private static final int EROFS = 30;
     private static final int ETIMEDOUT = 110;
     private static final int ESHUTDOWN = 108;
@@ -30,6 +33,9 @@ final class RbdError {
             case ETIMEDOUT -> "; no monitor answers: check ceph_conf and the network";
             case EROFS -> "; another client holds its lock";
             case ESHUTDOWN -> "; this client is blocklisted: see 'ceph osd blocklist ls'";
+            case EEXIST -> "; choose another name, or remove that one first";
+            case EBUSY -> "; it is protected, or somebody still uses it: see 'rbd status' and its clones";
+            case ENOTEMPTY -> "; remove its snapshots first";
             case EINVAL -> "; check the settings";
             default -> "";
         };

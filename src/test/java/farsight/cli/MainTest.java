@@ -47,7 +47,8 @@ class MainTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "server", "client", "attach", "detach", "status", "info", "map", "copy", "rbd", "rbd snap"})
+    @ValueSource(
+            strings = {"", "server", "client", "attach", "detach", "status", "info", "map", "copy", "rbd", "rbd snap"})
     void helpIsThereForEveryCommand(String command) {
         String help = farsight((command + " --help").strip().split(" "))
                 .run()

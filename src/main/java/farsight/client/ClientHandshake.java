@@ -63,7 +63,7 @@ public final class ClientHandshake {
     /** Opens an export with what the options ask for and the server has. */
     public static Negotiated open(ClientSocket socket, String export, ClientOptions options) throws NbdException {
         try (Arena arena = Arena.ofConfined()) {
-            socket.limit(LIMIT);
+            socket.limit(limit(options));
             ClientHandshake handshake = new ClientHandshake(socket, arena);
             handshake.greet();
             handshake.agree(options);
@@ -72,6 +72,10 @@ public final class ClientHandshake {
             socket.limit(Duration.ZERO);
             return negotiated;
         }
+    }
+
+    private static Duration limit(ClientOptions options) {
+        return options.timeout().isZero() || options.timeout().compareTo(LIMIT) > 0 ? LIMIT : options.timeout();
     }
 
     /** Asks what an export is without opening it (NBD_OPT_INFO), and ends the session. */

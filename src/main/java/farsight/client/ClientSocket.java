@@ -23,6 +23,7 @@ public final class ClientSocket implements Transport, AutoCloseable {
     private final CallState receiving = CallState.forever();
     private final CallState sending = CallState.forever();
     private final IoVec gather = new IoVec(2);
+    private int most = Integer.MAX_VALUE;
     private long deadline;
     private volatile Activity activity;
     private boolean closed;
@@ -76,9 +77,11 @@ public final class ClientSocket implements Transport, AutoCloseable {
         }
     }
 
-    /** A socket that is connected already, for tests and relays. */
-    static ClientSocket of(int fd) {
-        return new ClientSocket(fd, "socket " + fd);
+    /** A socket that is connected already, which receives at most so many bytes at once. */
+    static ClientSocket of(int fd, int most) {
+        ClientSocket socket = new ClientSocket(fd, "socket " + fd);
+        socket.most = most;
+        return socket;
     }
 
     public int fd() {
@@ -117,7 +120,7 @@ public final class ClientSocket implements Transport, AutoCloseable {
     public long receiveSome(long address, long length) throws NbdException {
         while (true) {
             awaitWithinLimit();
-            long n = QuickCalls.receive(receiving, fd, address, length);
+            long n = QuickCalls.receive(receiving, fd, address, Math.min(most, length));
             if (n > 0) {
                 return n;
             }

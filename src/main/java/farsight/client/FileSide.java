@@ -2,6 +2,7 @@ package farsight.client;
 
 import farsight.sys.CallState;
 import farsight.sys.ErrnoException;
+import farsight.sys.Files;
 import farsight.sys.QuickCalls;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -56,12 +57,18 @@ final class FileSide extends CopySide {
     private static long size(String place, int fd) throws IOException {
         try (CallState state = CallState.open()) {
             long size = QuickCalls.size(state, fd);
-            if (size < 0) {
+            if (size < 0 || size == 0 && !hasSize(fd)) {
                 QuickCalls.close(fd);
                 throw new IOException(place + ": is neither a regular file nor a block device");
             }
             return size;
         }
+    }
+
+    /** Character devices let themselves be sought in, too. */
+    private static boolean hasSize(int fd) throws IOException {
+        Files.Kind kind = Files.kind(fd);
+        return kind.isRegular() || kind.isBlockDevice();
     }
 
     static IOException failed(String place, String what, long negated) {

@@ -173,7 +173,7 @@ public final class NbdClient implements AutoCloseable {
      * What the agreed contexts say of a range, from its start on: servers may stop before its end, or tell of what lies
      * beyond it.
      *
-     * @param length more than 0; at most 2^32-1 counts without extended headers
+     * @param length more than 0; at most 2^31 counts without extended headers
      * @param flags {@link CommandFlag#REQ_ONE} or none
      * @return extents by the name of their context
      */
@@ -186,9 +186,8 @@ public final class NbdClient implements AutoCloseable {
             return CompletableFuture.failedFuture(
                     new NbdException(connections.get(0).peer() + ": no metadata context was agreed on"));
         }
-        long most = negotiated.extended()
-                ? LARGEST_EXTENDED
-                : 0xffff_ffffL / negotiated.minimumBlock() * negotiated.minimumBlock();
+        // Not up to 2^32-1: nbdkit before 1.40 ends when an extent reaches that far (CVE-2025-47711).
+        long most = negotiated.extended() ? LARGEST_EXTENDED : LARGEST_COMPACT;
         StatusRequest request = new StatusRequest(CommandFlag.bits(flags), offset, Math.min(length, most));
         connection().submit(request);
         return request.result;

@@ -280,4 +280,11 @@ public final class QuickCalls {
             number(state, SHUTDOWN, fd, Linux.SHUT_RDWR(), 0, 0);
         }
     }
+
+    /** Ends the direction from here; the other stays open. */
+    public static void endSending(int fd) {
+        try (CallState state = CallState.open()) {
+            number(state, SHUTDOWN, fd, Linux.SHUT_WR(), 0, 0);
+        }
+    }
 }

@@ -1,0 +1,61 @@
+#!/bin/bash
+# farsight copy and nbdcopy in turn: a sparse image of 4 GiB with 512 MiB of data to an NBD server and back, starting the
+# program included, both with a flush at the end. The server is nbdkit's file plugin; files lie in memory if there is
+# room, so that the disk is not what is measured. Prints each run's seconds, the medians and their ratio (above 1:
+# farsight is faster); exit status 1 when a ratio is below 1.
+#   benchmarks/copy.sh [ROUNDS=7]
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+rounds=${1:-7}
+farsight=$PWD/target/farsight/bin/farsight
+[ -x "$farsight" ] || mvn -B -q -ntp package -DskipTests
+for tool in nbdcopy nbdkit python3; do
+    command -v $tool >/dev/null || { echo "copy.sh: $tool is missing: apt-get install libnbd-bin nbdkit python3" >&2; exit 1; }
+done
+
+place=${TMPDIR:-/tmp}
+[ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -lt 4000000 ] 2>/dev/null || place=/dev/shm
+work=$(mktemp -d "$place/farsight-copy.XXXXXX")
+server=
+trap '[ -z "$server" ] || kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
+python3 - "$work/source.img" <<'EOF'
+import os, sys
+with open(sys.argv[1], "wb") as f:
+    f.truncate(4 << 30)
+    for at in range(0, 4 << 30, 32 << 20): # 4 MiB of data, then 28 MiB of hole
+        f.seek(at)
+        f.write(os.urandom(4 << 20))
+EOF
+truncate -s 4G "$work/served.img"
+nbdkit -f -U "$work/sock" file "$work/served.img" & server=$!
+for _ in $(seq 200); do [ -S "$work/sock" ] && break; sleep 0.05; done
+uri="nbd+unix:///?socket=$work/sock"
+
+timed() { # FILE COMMAND...: appends seconds
+    local file=$1 start end
+    shift
+    start=${EPOCHREALTIME/./}
+    "$@" >/dev/null
+    end=${EPOCHREALTIME/./}
+    awk -v us=$((end - start)) 'BEGIN { printf "%.3f\n", us / 1e6 }' | tee -a "$file"
+}
+median() { sort -n "$1" | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
+
+"$farsight" copy "$work/source.img" "$uri" >/dev/null # warm
+cmp "$work/source.img" "$work/served.img"
+echo "4 GiB sparse, 512 MiB of data, $(nproc) processors: seconds"
+for ((i = 1; i <= rounds; i++)); do
+    a=$(timed "$work/to.a" "$farsight" copy "$work/source.img" "$uri")
+    b=$(timed "$work/to.b" nbdcopy --flush "$work/source.img" "$uri")
+    rm -f "$work/back.img"; c=$(timed "$work/from.a" "$farsight" copy "$uri" "$work/back.img")
+    [ $i -gt 1 ] || cmp "$work/source.img" "$work/back.img"
+    rm -f "$work/back.img"; d=$(timed "$work/from.b" nbdcopy --flush "$uri" "$work/back.img")
+    echo "  round $i: file to server: farsight $a  nbdcopy $b;  server to file: farsight $c  nbdcopy $d"
+done
+status=0
+for way in to from; do
+    awk -v way=$way -v a="$(median "$work/$way.a")" -v b="$(median "$work/$way.b")" 'BEGIN {
+        printf "median, %s: farsight %.3f  nbdcopy %.3f  ratio %.2f\n", way == "to" ? "file to server" : "server to file", a, b, b / a
+        exit !(b >= a) }' || status=1
+done
+exit $status

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 export PATH=$PATH:/usr/sbin:/sbin # mke2fs is there on Debian
-farsight=$PWD/target/farsight/bin/farsight
+farsight=${FARSIGHT:-$PWD/target/farsight/bin/farsight} # FARSIGHT: one that is installed
 
 say() { printf '\n== %s\n' "$*"; }
 need() { # COMMAND PACKAGE: installs the package if root may, or says what to do

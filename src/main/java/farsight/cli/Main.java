@@ -50,6 +50,11 @@ public final class Main {
 
     /** Runs one command line, and returns its exit status. */
     static int run(String... arguments) {
+        return commandLine(arguments).execute(arguments);
+    }
+
+    /** What the arguments are to be parsed by. */
+    static CommandLine commandLine(String... arguments) {
         Main main = new Main();
         if (CopyCommand.isPlain(arguments)) {
             return main.copy(arguments[1], arguments[2]);
@@ -61,8 +66,7 @@ public final class Main {
                 .setExecutionStrategy(parsed -> {
                     Logs.configure(main.verbose);
                     return new CommandLine.RunLast().execute(parsed);
-                })
-                .execute(arguments);
+                });
     }
 
     private int copy(String from, String to) {

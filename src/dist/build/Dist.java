@@ -75,7 +75,6 @@ final class Dist {
                 "--module-path=" + target.resolve("farsight/lib"),
                 "--add-modules=" + MODULES,
                 "--add-options=--enable-native-access=farsight",
-                "--strip-java-debug-attributes",
                 "--no-header-files",
                 "--no-man-pages",
                 "--compress=zip-0",

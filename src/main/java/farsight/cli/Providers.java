@@ -1,6 +1,9 @@
 package farsight.cli;
 
 import farsight.backend.BackendProvider;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.Set;
@@ -17,17 +20,35 @@ final class Providers {
 
     private Providers() {}
 
-    /** By name; of two with one name the first that is found. */
+    /** The built-in ones, by name. */
     static Map<String, BackendProvider> installed() {
         Map<String, BackendProvider> providers = new TreeMap<>();
-        for (BackendProvider provider : ServiceLoader.load(BackendProvider.class)) {
-            String name = provider.name();
-            if (!NAME.matcher(name).matches() || TAKEN.contains(name)) {
-                throw new IllegalArgumentException(provider.getClass().getName() + " calls its backend '" + name
-                        + "'; that must be lower case" + " letters, and not one of " + TAKEN);
-            }
-            providers.putIfAbsent(name, provider);
-        }
+        ServiceLoader.load(BackendProvider.class).forEach(provider -> add(providers, provider));
         return providers;
+    }
+
+    /**
+     * Those and the ones of {@code plugin_path}.
+     *
+     * @throws IOException one line, when one of them cannot be loaded
+     */
+    static Map<String, BackendProvider> installed(List<Path> pluginPath) throws IOException {
+        Map<String, BackendProvider> providers = installed();
+        Plugins.load(pluginPath).forEach(provider -> add(providers, provider));
+        return providers;
+    }
+
+    private static void add(Map<String, BackendProvider> providers, BackendProvider provider) {
+        String name = provider.name();
+        String type = provider.getClass().getName();
+        if (!NAME.matcher(name).matches() || TAKEN.contains(name)) {
+            throw new IllegalArgumentException(type + " calls its backend '" + name
+                    + "'; that must be lower case letters, and not one of " + TAKEN);
+        }
+        BackendProvider other = providers.putIfAbsent(name, provider);
+        if (other != null) {
+            throw new IllegalArgumentException(type + " calls its backend '" + name + "', as does "
+                    + other.getClass().getName() + ": leave one of them out of plugin_path");
+        }
     }
 }

@@ -9,8 +9,6 @@ import farsight.config.NbdUri;
 import farsight.config.ServerConfig;
 import farsight.server.Server;
 import java.io.IOException;
-import java.lang.System.Logger;
-import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -37,8 +35,6 @@ import picocli.CommandLine.Spec;
             "  farsight server --export disk=memory:512MiB --listen unix:/tmp/disk.sock"
         })
 final class ServerCommand implements Callable<Integer> {
-    private static final Logger LOG = System.getLogger(ServerCommand.class.getName());
-
     /** How long a loop may take to answer before the service manager's watchdog is not told that it works. */
     private static final Duration RESPONSE_LIMIT = Duration.ofSeconds(10);
 
@@ -71,7 +67,7 @@ final class ServerCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Map<String, BackendProvider> providers = Providers.installed();
+        Map<String, BackendProvider> providers = Providers.installed(ServerConfig.pluginPath(file));
         Service service = Service.ofThisProcess();
         Server server = Server.start(configuration(providers), providers);
         Stop.onSignal(() -> {
@@ -98,9 +94,6 @@ final class ServerCommand implements Callable<Integer> {
                     spec.commandLine(), "nothing to serve: give a configuration file, or --export NAME=SPEC");
         }
         ServerConfig config = file == null ? ServerConfig.ofEnvironment(providers) : ServerConfig.load(file, providers);
-        if (!config.pluginPath().isEmpty()) {
-            LOG.log(Level.WARNING, "{0}: plugin_path is reserved: this version loads nothing from it", file);
-        }
         Map<String, ExportConfig> all = new HashMap<>(config.exports());
         all.putAll(more);
         if (all.isEmpty() && config.backends().isEmpty()) {

@@ -17,7 +17,7 @@ import java.util.Map;
  * @param loops the threads that serve connections
  * @param backends the sections of backends: exports of these may be named by clients
  * @param exports by name
- * @param pluginPath directories and jars with further backends; reserved, nothing is loaded from them yet
+ * @param pluginPath jars, and directories of jars, with further backends
  */
 public record ServerConfig(
         List<ListenAddress> listen,
@@ -64,6 +64,26 @@ public record ServerConfig(
 
     public ServerConfig withExports(Map<String, ExportConfig> others) {
         return new ServerConfig(listen, limits, loops, backends, others, pluginPath);
+    }
+
+    private static final String PLUGIN_PATH = "plugin_path";
+
+    /**
+     * Where a file says that further backends are: to be read before anything else of it, because they have sections.
+     * What else is wrong with the file is left to {@link #load}.
+     *
+     * @param path the file; null for the environment alone
+     */
+    public static List<Path> pluginPath(Path path) throws IOException {
+        Environment environment = Environment.ofThisProcess();
+        boolean said = environment.get(Environment.variable(Environment.ROOT + "_SERVER", PLUGIN_PATH)) != null;
+        // To parse a file twice would be felt at every start.
+        if (!said && (path == null || !TomlFile.mentions(path, PLUGIN_PATH))) {
+            return List.of();
+        }
+        TomlFile file =
+                path == null ? TomlFile.parse("environment", "", environment) : TomlFile.read(path, environment);
+        return new ServerSection(file.root().table("server")).pluginPath();
     }
 
     /**

@@ -83,6 +83,15 @@ final class TomlFile {
         }
     }
 
+    /** Whether a file has a word anywhere in it; not, when it cannot be read. */
+    static boolean mentions(Path path, String word) {
+        try (InputStream in = Files.newInputStream(path)) {
+            return new String(in.readNBytes(LARGEST), StandardCharsets.ISO_8859_1).contains(word);
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
     static TomlFile parse(String name, String text, Environment environment) {
         // Some editors begin a file with a byte order mark, which tomlj takes for a part of the first word.
         return new TomlFile(name, text.startsWith("\uFEFF") ? text.substring(1) : text, environment);

@@ -50,15 +50,15 @@ public final class Main {
 
     /** Runs one command line, and returns its exit status. */
     static int run(String... arguments) {
+        if (CopyCommand.isPlain(arguments)) {
+            return new Main().copy(arguments[1], arguments[2]);
+        }
         return commandLine(arguments).execute(arguments);
     }
 
     /** What the arguments are to be parsed by. */
     static CommandLine commandLine(String... arguments) {
         Main main = new Main();
-        if (CopyCommand.isPlain(arguments)) {
-            return main.copy(arguments[1], arguments[2]);
-        }
         CommandLine farsight = new CommandLine(main);
         addCommands(farsight, arguments);
         return farsight.setExecutionExceptionHandler((failure, line, parsed) -> main.failed(failure))

@@ -46,7 +46,8 @@ final class RehearseCommand implements Callable<Integer> {
                     .daemon(true)
                     .start(() -> server.complete(Main.run("server", config.toString(), "--export", "ram=memory:1MiB")));
             String uri = "nbd+unix:///disk?socket=" + socket;
-            // Whether the first one comes too early is chance; here it always happens, and its classes are always there.
+            // Whether the first one comes too early is chance; here it always happens, and its classes are always
+            // there.
             Main.run("info", "--list", "nbd+unix:///?socket=" + work.resolve("nobody"));
             awaitSocket(socket, server);
             Path image = work.resolve("copied.img");

@@ -20,6 +20,7 @@ import java.util.stream.Collectors;
  * becomes a layer of modules of its own, so that plugins do not meet each other's libraries. Jars without a module
  * descriptor are modules too, that read everything.
  */
+@SuppressWarnings("restricted") // native access is given to plugins
 final class Plugins {
     private Plugins() {}
 

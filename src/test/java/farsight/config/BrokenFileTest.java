@@ -117,7 +117,6 @@ class BrokenFileTest {
                     """, Providers.SOME));
         assertThat(broken).hasMessage("""
             client.toml:1:1: the section [server] is missing
-            client.toml:1:1: [nbd] needs file = "/dev/nbd0" (or another of the kernel's nbd devices)
             client.toml:2:1: unknown key 'fiel' in [nbd]; did you mean 'file'?
             client.toml:3:1: [nbd] blocksize is 3000; it must be 512, 1024, 2048 or 4096 (the kernel takes powers of \
             two up to a page)

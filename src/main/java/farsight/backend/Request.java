@@ -46,6 +46,17 @@ public interface Request {
     /** The address of the first byte of {@link #buffer}, for native calls; 0 when there is none. */
     long address();
 
+    /**
+     * Answers READ with memory of the device's own in place of {@link #buffer}; {@link #complete} follows. The memory stays
+     * where it is until {@link Device#close}, and is sent as it is then. Only before {@link AsyncBlockDevice#submit}
+     * returns, on its thread.
+     *
+     * @return false when the content is wanted in the buffer all the same
+     */
+    default boolean lend(long address) {
+        return false;
+    }
+
     /** Where the device puts its answer to EXTENTS, before completing; null otherwise. */
     ExtentSink extents();
 

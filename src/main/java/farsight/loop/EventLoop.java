@@ -7,9 +7,14 @@ import farsight.sys.ErrnoException;
 import farsight.sys.EventFd;
 import farsight.sys.Files;
 import farsight.sys.IoVec;
+import farsight.sys.Memory;
+import farsight.sys.Process;
 import farsight.sys.Scheduling;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.PriorityQueue;
@@ -22,6 +27,8 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     /** What one receive takes at most; what a socket holds by default is about as much. */
     static final int RECEIVE_SIZE = 256 << 10;
 
+    private static final long PAGE = Process.pageSize();
+    private static final int PAGES = 256;
     private static final Logger LOG = System.getLogger(EventLoop.class.getName());
 
     private final CallState state = CallState.forever();
@@ -35,6 +42,7 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     private final PriorityQueue<Timer> timers = new PriorityQueue<>();
     private final ArrayDeque<StreamChannel> touched = new ArrayDeque<>();
     private final IoVec single = new IoVec(1);
+    private final MemorySegment pages = Arena.global().allocate(PAGES);
 
     private Buffer receiveBuffer;
     private volatile boolean sleeping;
@@ -242,6 +250,26 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
         single.clear();
         single.add(address, length);
         return Files.readCached(state, fd, single, offset);
+    }
+
+    @Override
+    public final boolean resident(long address, long bytes) {
+        long from = address & -PAGE;
+        long end = address + bytes;
+        while (from < end) {
+            long length = Math.min(end - from, PAGES * PAGE);
+            long count = Math.ceilDiv(length, PAGE);
+            if (!Memory.residence(state, from, length, pages)) {
+                return false;
+            }
+            for (long i = 0; i < count; i++) {
+                if ((pages.get(ValueLayout.JAVA_BYTE, i) & 1) == 0) {
+                    return false;
+                }
+            }
+            from += length;
+        }
+        return true;
     }
 
     @Override

@@ -57,6 +57,9 @@ public interface IoLoop extends AutoCloseable {
      */
     long readCached(int fd, long address, long length, long offset);
 
+    /** Whether all of a range of mapped memory is there without waiting for a disk. Loop thread only. */
+    boolean resident(long address, long bytes);
+
     /**
      * Calls {@code signalled} after every write to an event descriptor, once for writes that come together. Nobody has to
      * read the descriptor. Loop thread only.

@@ -5,6 +5,7 @@ import farsight.backend.Request;
 import farsight.buffer.Buffer;
 import farsight.loop.IoLoop;
 import farsight.loop.LoopTask;
+import farsight.protocol.Nbd;
 import farsight.sys.Native;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -220,6 +221,16 @@ final class IoRequest extends LoopTask implements Request {
     @Override
     public long address() {
         return address;
+    }
+
+    @Override
+    public boolean lend(long lent) {
+        if (type != Nbd.NBD_CMD_READ) {
+            return false;
+        }
+        // The buffer stays with the request until it is sent, unused: it says that there is a piece to send.
+        address = lent;
+        return true;
     }
 
     @Override

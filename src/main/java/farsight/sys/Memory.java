@@ -7,11 +7,29 @@ import java.lang.foreign.MemorySegment;
 public final class Memory {
     private static final Call MMAP = Native.call("mmap", 6);
     private static final Call MUNMAP = Native.call("munmap", 2);
+    private static final Call MINCORE = Native.call("mincore", 3);
     private static final Call MADVISE = Native.call("madvise", 3);
 
     private static final Call MLOCKALL = Native.call("mlockall", 1);
 
+    private static final int READ_WRITE = Linux.PROT_READ() | Linux.PROT_WRITE();
+
     private Memory() {}
+
+    /**
+     * Asks which pages of a range are in memory (mincore(2)): a byte for each, whose lowest bit says it. Of a file only
+     * the truth when the caller may write it.
+     *
+     * @param address of a page
+     * @return false when it cannot be asked
+     */
+    public static boolean residence(CallState state, long address, long bytes, MemorySegment pages) {
+        try {
+            return (int) MINCORE.invoke(state, address, bytes, pages.address()) == 0;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
 
     /** Keeps all memory of this process, also what it gets later, from being swapped out (mlockall(2)). */
     public static void lockAll() throws ErrnoException {
@@ -31,16 +49,20 @@ public final class Memory {
      * @throws ErrnoException ENOMEM when the address space or a limit (ulimit -v, vm.overcommit_memory=2) forbids it
      */
     public static MemorySegment map(long bytes) throws ErrnoException {
-        return map(bytes, Linux.MAP_PRIVATE() | Linux.MAP_ANONYMOUS() | Linux.MAP_NORESERVE(), -1, 0);
+        return map(bytes, READ_WRITE, Linux.MAP_PRIVATE() | Linux.MAP_ANONYMOUS() | Linux.MAP_NORESERVE(), -1, 0);
     }
 
     /** Memory that is shared with the kernel by way of a descriptor, for example the rings of io_uring. */
     static MemorySegment share(int fd, long bytes, long offset) throws ErrnoException {
-        return map(bytes, Linux.MAP_SHARED() | Linux.MAP_POPULATE(), fd, offset);
+        return map(bytes, READ_WRITE, Linux.MAP_SHARED() | Linux.MAP_POPULATE(), fd, offset);
     }
 
-    private static MemorySegment map(long bytes, int flags, int fd, long offset) throws ErrnoException {
-        int protection = Linux.PROT_READ() | Linux.PROT_WRITE();
+    /** The content of a file, to be read only. Whoever touches what the file has no longer gets SIGBUS. */
+    public static MemorySegment view(int fd, long bytes) throws ErrnoException {
+        return map(bytes, Linux.PROT_READ(), Linux.MAP_SHARED(), fd, 0);
+    }
+
+    private static MemorySegment map(long bytes, int protection, int flags, int fd, long offset) throws ErrnoException {
         try (CallState state = CallState.open()) {
             long address = MMAP.invoke(state, 0L, bytes, protection, flags, fd, offset);
             if (address == -1) {

@@ -750,4 +750,21 @@ abstract class LoopContract {
         farsight.sys.Files.close(fd);
         Memory.unmap(memory);
     }
+
+    @Test
+    void whatOfAMappedFileIsInMemoryIsKnown(@org.junit.jupiter.api.io.TempDir java.nio.file.Path directory)
+            throws Exception {
+        java.nio.file.Path file = java.nio.file.Files.write(directory.resolve("file"), random(3_000_000));
+        int fd = farsight.sys.Files.open(file.toString(), farsight.sys.Files.READ_WRITE);
+        farsight.sys.Files.truncate(fd, 4_000_000);
+        MemorySegment mapping = Memory.view(fd, 4_000_000);
+        onLoop(() -> {
+            assertThat(loop.resident(mapping.address() + 5, 2_999_995)).isTrue();
+            // Nobody has ever read what lies behind.
+            assertThat(loop.resident(mapping.address() + 3_500_000, 1)).isFalse();
+            assertThat(loop.resident(mapping.address(), 4_000_000)).isFalse();
+        });
+        Memory.unmap(mapping);
+        farsight.sys.Files.close(fd);
+    }
 }

@@ -84,7 +84,7 @@ class DevicesTest {
         }
     }
 
-    private TestServer.Builder server() {
+    TestServer.Builder server() {
         return new TestServer.Builder(directory);
     }
 

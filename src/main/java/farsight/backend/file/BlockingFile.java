@@ -184,6 +184,9 @@ final class BlockingFile {
         while (at < end) {
             long data = Files.seekData(state, fd, at);
             if (data == -Files.ENXIO) {
+                if (Files.seekHole(state, fd, end - 1) == -Files.ENXIO) {
+                    return Files.EIO; // not a hole at the end of the file: the file was cut below us
+                }
                 data = end;
             } else if (data < 0) {
                 return (int) -data;

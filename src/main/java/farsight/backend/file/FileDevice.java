@@ -44,6 +44,12 @@ final class FileDevice implements AsyncBlockDevice {
     private final BlockingFile blocking;
     private final RingFile ring;
 
+    /** Null for a block device, which is all data. */
+    private final Holes holes;
+
+    /** Null when reads are not to be sent from the page cache. */
+    private final MappedFile mapped;
+
     /** Whether the file tells what of it is in memory; found out by asking. */
     private volatile boolean tellsCached;
 
@@ -61,6 +67,9 @@ final class FileDevice implements AsyncBlockDevice {
         tellsCached = !direct;
         blocking = new BlockingFile(fd, blockDevice, direct);
         workers = new Workers("file-" + path, THREADS, this::run);
+        // Whoever may not write a file is not told what of it is in memory.
+        mapped = blockDevice || direct || readOnly ? null : MappedFile.of(fd, size);
+        holes = blockDevice ? null : new Holes(fd, size);
         ring = new RingFile(fd, blockDevice, blocking, workers);
     }
 
@@ -102,11 +111,23 @@ final class FileDevice implements AsyncBlockDevice {
 
     @Override
     public void submit(Request request) {
+        Command command = request.command();
+        if (command == Command.EXTENTS && (holes == null || holes.none())) {
+            request.extents().extent(request.length(), false, false);
+            request.complete();
+            return;
+        }
+        if (holes != null && (command == Command.TRIM || command == Command.WRITE_ZEROES)) {
+            holes.punched();
+        }
         IoLoop loop = IoLoop.current();
+        if (loop != null && command == Command.READ && mapped != null && mapped.answer(loop, request)) {
+            return;
+        }
         FileIo files = loop == null ? null : loop.files();
         if (files != null) {
             ring.submit(files, request);
-        } else if (loop == null || request.command() != Command.READ || !readCached(loop, request)) {
+        } else if (loop == null || command != Command.READ || !readCached(loop, request)) {
             workers.submit(request);
         }
     }
@@ -131,6 +152,9 @@ final class FileDevice implements AsyncBlockDevice {
         int error;
         try {
             error = blocking.call(request, state);
+            if (request.command() == Command.EXTENTS) {
+                holes.asked(state);
+            }
         } catch (RuntimeException | AssertionError e) {
             System.getLogger(FileDevice.class.getName())
                     .log(System.Logger.Level.ERROR, path + ": " + request.command() + " failed: " + e, e);
@@ -148,5 +172,8 @@ final class FileDevice implements AsyncBlockDevice {
         workers.close();
         Files.close(fd);
         blocking.close();
+        if (mapped != null) {
+            mapped.close();
+        }
     }
 }

@@ -2,7 +2,8 @@
 # One Ceph image three ways, in turn on one cluster of its own: fio's rbd engine directly, fio's nbd engine through
 # farsight, and through qemu-nbd. Prints medians of IOPS and the ratios as a Markdown table.
 #   benchmarks/rbd.sh [ROUNDS=3] [SECONDS=5]
-# Writes are flushed every 1000 requests, as librbd only caches for those who flush.
+# None of them lets librbd cache, so that all do the same work; also printed is what each server spends of the processor
+# for a request, in microseconds of user and system time.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 rounds=${1:-3} seconds=${2:-5}
@@ -15,36 +16,44 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/farsight-bench.XXXXXX") pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; wait "${pids[@]}" 2>/dev/null || true; src/test/tools/mini-ceph stop "$work/ceph"; rm -rf "$work"' EXIT
 src/test/tools/mini-ceph start "$work/ceph"
 export CEPH_CONF=$work/ceph/farsight.conf
+printf '[client]\nrbd_cache = false\n' >>"$CEPH_CONF"
 rbd --id farsight create --size 1G rbd/img
 printf '[server]\nunix = "%s"\n[rbd]\nceph_conf = "%s"\nceph_user = "farsight"\n' "$work/farsight.sock" "$CEPH_CONF" >"$work/server.toml"
-$farsight server "$work/server.toml" >"$work/farsight.log" 2>&1 & pids+=($!)
+$farsight server "$work/server.toml" >"$work/farsight.log" 2>&1 & pids+=($!) farsight_pid=$!
 for _ in $(seq 200); do [ -S "$work/farsight.sock" ] && break; sleep 0.05; done
 head -c 1G /dev/urandom >"$work/data"
 nbdcopy --flush "$work/data" "nbd+unix:///rbd:rbd/img?socket=$work/farsight.sock"
 rm "$work/data"
-qemu-nbd -f raw -x '' -k "$work/qemu.sock" -e 8 -t --cache=none "rbd:rbd/img:conf=$CEPH_CONF:id=farsight" & pids+=($!)
+qemu-nbd -f raw -x '' -k "$work/qemu.sock" -e 8 -t --cache=none "rbd:rbd/img:conf=$CEPH_CONF:id=farsight" & pids+=($!) qemu_pid=$!
 for _ in $(seq 200); do [ -S "$work/qemu.sock" ] && break; sleep 0.05; done
 
-run() { # CONTENDER OPTIONS...
-    local engine
+ticks() { # PID: user and system time of a process, in ticks; its name has no blank in it
+    [ -z "$1" ] && echo 0 || awk '{print $14 + $15}' "/proc/$1/stat"
+}
+run() { # CONTENDER OPTIONS...: prints IOPS, and appends microseconds of the server per request to CONTENDER.cpu
+    local engine contender=$1 pid= before
     case $1 in
         direct) engine="--ioengine=rbd --clientname=farsight --pool=rbd --rbdname=img" ;;
-        farsight) engine="--ioengine=nbd --uri=nbd+unix:///rbd:rbd/img?socket=$work/farsight.sock" ;;
-        qemu) engine="--ioengine=nbd --uri=nbd+unix:///?socket=$work/qemu.sock" ;;
+        farsight) engine="--ioengine=nbd --uri=nbd+unix:///rbd:rbd/img?socket=$work/farsight.sock" pid=$farsight_pid ;;
+        qemu) engine="--ioengine=nbd --uri=nbd+unix:///?socket=$work/qemu.sock" pid=$qemu_pid ;;
     esac
     shift
+    before=$(ticks "$pid")
     # shellcheck disable=SC2086 # engines are several words
-    fio --name=t $engine "$@" --fsync=1000 --size=1G --time_based --runtime="$seconds" --output-format=json \
+    fio --name=t $engine "$@" --size=1G --time_based --runtime="$seconds" --output-format=json \
         --output="$work/out.json" >/dev/null 2>&1
-    sed -n '/^{/,$p' "$work/out.json" | jq '.jobs[0] | (.read.iops + .write.iops) | floor'
+    sed -i -n '/^{/,$p' "$work/out.json"
+    jq ".jobs[0] | ($(ticks "$pid") - $before) * 1000000 / $(getconf CLK_TCK)
+        / ([.read.total_ios + .write.total_ios, 1] | max) | floor" "$work/out.json" >>"$work/$contender.cpu"
+    jq '.jobs[0] | (.read.iops + .write.iops) | floor' "$work/out.json"
 }
 median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : int((v[NR / 2] + v[NR / 2 + 1]) / 2)}'; }
 
 run farsight --rw=randread --bs=4k --iodepth=32 >/dev/null # warm
-echo "| IOPS | fio rbd, direct | farsight | qemu-nbd | to direct | to qemu-nbd |"
-echo "|---|---|---|---|---|---|"
+echo "| IOPS | fio rbd, direct | farsight | qemu-nbd | to direct | to qemu-nbd | us farsight | us qemu-nbd |"
+echo "|---|---|---|---|---|---|---|---|"
 while read -r title options; do
-    rm -f "$work"/*.figures
+    rm -f "$work"/*.figures "$work"/*.cpu
     for ((i = 0; i < rounds; i++)); do
         for contender in direct farsight qemu; do
             # shellcheck disable=SC2086
@@ -52,8 +61,9 @@ while read -r title options; do
         done
     done
     d=$(median <"$work/direct.figures") f=$(median <"$work/farsight.figures") q=$(median <"$work/qemu.figures")
-    awk -v t="${title//_/ }" -v d="$d" -v f="$f" -v q="$q" \
-        'BEGIN {printf "| %s | %d | %d | %d | %.2f | %.2f |\n", t, d, f, q, f / d, f / q}'
+    cf=$(median <"$work/farsight.cpu") cq=$(median <"$work/qemu.cpu")
+    awk -v cf="$cf" -v cq="$cq" -v t="${title//_/ }" -v d="$d" -v f="$f" -v q="$q" \
+        'BEGIN {printf "| %s | %d | %d | %d | %.2f | %.2f | %d | %d |\n", t, d, f, q, f / d, f / q, cf, cq}'
 done <<'T'
 4k_randread,_depth_1 --rw=randread --bs=4k --iodepth=1
 4k_randread,_depth_32 --rw=randread --bs=4k --iodepth=32

@@ -260,8 +260,7 @@ final class RequestReader {
             return -1;
         }
         int part = (int) Math.min(piece.length - pieceFilled, end - at);
-        MemorySegment target = Native.view(piece.address + pieceFilled, part);
-        MemorySegment.copy(buffer.memory(), at, target, 0, part);
+        Native.copy(buffer.memory(), at, piece.address + pieceFilled, part);
         pieceFilled += part;
         if (pieceFilled == piece.length) {
             endPiece();

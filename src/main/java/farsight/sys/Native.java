@@ -17,6 +17,9 @@ public final class Native {
     private static final Linker.Option ERRNO = Linker.Option.captureCallState("errno");
     private static final SymbolLookup LIBC = LINKER.defaultLookup();
 
+    /** All of the address space, where an offset is an address. */
+    private static final MemorySegment EVERYTHING = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
     private Native() {}
 
     /** A handle for a function of libc, with errno captured and pointers as long addresses; better a {@link #call}. */
@@ -72,6 +75,11 @@ public final class Native {
     /** A view of native memory that somebody else owns and keeps alive. */
     public static MemorySegment view(long address, long bytes) {
         return MemorySegment.ofAddress(address).reinterpret(bytes);
+    }
+
+    /** Copies to native memory that somebody else owns, without a view of it: allocates nothing. */
+    public static void copy(MemorySegment source, long from, long address, long bytes) {
+        MemorySegment.copy(source, from, EVERYTHING, address, bytes);
     }
 
     /** A native call threw a Java exception: a mistake of linking, never of the caller. */

@@ -11,5 +11,14 @@ import farsight.backend.Settings;
  * @param settings values of the backend's export settings; with {@code read_only}, if it declares that
  * @param readOnly whether writes are refused, whatever the storage could take
  * @param description one line for people; empty for none
+ * @param exactBlocks whether clients have to ask for the storage's block sizes and keep to them, so that no block is ever
+ *     read, changed and written back
  */
-public record ExportConfig(String name, String backend, Settings settings, boolean readOnly, String description) {}
+public record ExportConfig(
+        String name, String backend, Settings settings, boolean readOnly, String description, boolean exactBlocks) {
+
+    /** Served in any blocks that clients like. */
+    public ExportConfig(String name, String backend, Settings settings, boolean readOnly, String description) {
+        this(name, backend, settings, readOnly, description, false);
+    }
+}

@@ -160,6 +160,7 @@ public record ServerConfig(
         ExportName.problem(description)
                 .ifPresent(problem -> table.problem("description", table.title() + " description " + problem));
         boolean readOnly = table.flag("read_only", false);
+        boolean exactBlocks = table.flag("exact_blocks", false);
         if (backend == null) {
             if (!table.has("backend")) {
                 String all =
@@ -181,7 +182,7 @@ public record ServerConfig(
         if (!backends.containsKey(backend)) {
             needsNoSection(table, provider);
         }
-        return new ExportConfig(name, backend, settings, readOnly, description);
+        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks);
     }
 
     /** An empty section is implied for exports that the file names; it must be one that would do. */

@@ -31,9 +31,10 @@ final class Export {
 
     /**
      * @param readOnly whether it is served read-only although the storage could be written
+     * @param exactBlocks whether clients have to keep to the storage's block sizes
      * @param dirty where its changes are noted; null when nobody may ask for them
      */
-    Export(String name, String description, Device device, boolean readOnly, GranuleMap dirty) {
+    Export(String name, String description, Device device, boolean readOnly, boolean exactBlocks, GranuleMap dirty) {
         this.dirty = dirty;
         this.name = name;
         this.description = description.isEmpty() ? device.description() : description;
@@ -41,7 +42,7 @@ final class Export {
             case AsyncBlockDevice already -> already;
             case BlockDevice simple -> new BlockingAdapter(name, simple);
         };
-        this.device = device.blockSizes().minimum() > 1 ? new WholeBlocks(async) : async;
+        this.device = device.blockSizes().minimum() > 1 && !exactBlocks ? new WholeBlocks(async) : async;
         this.readOnly = readOnly || device.readOnly();
         features = Set.copyOf(device.features());
         flags = flags();

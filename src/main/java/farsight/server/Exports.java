@@ -210,7 +210,8 @@ final class Exports implements AutoCloseable {
         ExportConfig config = configured.get(name);
         if (config != null) {
             Device device = backends.get(config.backend()).open(config.settings());
-            return new Export(name, config.description(), device, config.readOnly(), changes(name, device));
+            return new Export(
+                    name, config.description(), device, config.readOnly(), config.exactBlocks(), changes(name, device));
         }
         int colon = name.indexOf(':');
         Backend backend = colon < 0 ? null : typed.get(name.substring(0, colon));
@@ -223,7 +224,7 @@ final class Exports implements AutoCloseable {
         } catch (IllegalArgumentException e) {
             throw new UnknownExportException(e.getMessage());
         }
-        return new Export(name, "", backend.openTyped(settings), false, null);
+        return new Export(name, "", backend.openTyped(settings), false, false, null);
     }
 
     /** Where changes of a configured export are noted; they outlive its device, which is closed when nobody uses it. */

@@ -1,6 +1,7 @@
 package farsight.server;
 
 import farsight.backend.AsyncBlockDevice;
+import farsight.backend.BlockSizes;
 import farsight.backend.Feature;
 import farsight.backend.Request;
 import java.util.List;
@@ -15,8 +16,20 @@ final class EndlessDevice implements AsyncBlockDevice {
     final List<Asked> asked = new CopyOnWriteArrayList<>();
     private final long size;
 
+    private final BlockSizes blocks;
+
     EndlessDevice(long size) {
+        this(size, BlockSizes.ANY);
+    }
+
+    EndlessDevice(long size, BlockSizes blocks) {
         this.size = size;
+        this.blocks = blocks;
+    }
+
+    @Override
+    public BlockSizes blockSizes() {
+        return blocks;
     }
 
     @Override

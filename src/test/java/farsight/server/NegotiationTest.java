@@ -4,6 +4,7 @@ import static farsight.tools.WireClient.*;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import farsight.backend.AsyncBlockDevice;
+import farsight.backend.BlockSizes;
 import farsight.backend.DeviceException;
 import farsight.backend.Errno;
 import farsight.backend.Feature;
@@ -127,6 +128,54 @@ class NegotiationTest {
                 for (int i = 0; i < writes; i++) {
                     assertThat(client.chunk().error()).isZero();
                 }
+            }
+        }
+    }
+
+    @Test
+    void blockSizesMayBeRequired() throws IOException {
+        EndlessDevice device = new EndlessDevice(1 << 20, new BlockSizes(4096, 8192, 1 << 20));
+        try (TestServer server =
+                new TestServer.Builder(directory).exact("exact", device).start()) {
+            try (WireClient client = server.wire()) {
+                List<OptionReply> replies = client.option(GO, export("exact", 1, 2));
+                assertThat(replies.getLast().type()).isEqualTo(BLOCK_SIZE_REQD);
+                assertThat(replies.getLast().text()).contains("NBD_INFO_BLOCK_SIZE");
+                // The sizes come before, to save the client a question.
+                assertThat(ByteBuffer.wrap(replies.getFirst().data()))
+                        .isEqualTo(ByteBuffer.allocate(14)
+                                .putShort((short) 3)
+                                .putInt(4096)
+                                .putInt(8192)
+                                .putInt(64 << 20)
+                                .flip());
+                assertThat(client.answer(INFO, export("exact"))).isEqualTo(ACK);
+            }
+            try (WireClient client = server.wire().structured().go("exact")) {
+                assertThat(client.errorOf(0, READ, 4096, 4096)).isZero();
+                assertThat(client.errorOf(0, READ, 0, 512)).isEqualTo(Errno.EINVAL);
+                assertThat(client.errorOf(0, WRITE, 512, 4096, new byte[4096])).isEqualTo(Errno.EINVAL);
+            }
+            try (WireClient client = server.wire()) {
+                client.sendOption(EXPORT_NAME, 5, "exact".getBytes());
+                assertThat(client.atEnd()).isTrue();
+            }
+        }
+    }
+
+    @Test
+    void fastZeroesAreRefusedWhereTheyAreSlow() throws IOException {
+        EndlessDevice device = new EndlessDevice(1 << 20);
+        try (TestServer server =
+                new TestServer.Builder(directory).device("slow", device).start()) {
+            try (WireClient client = server.wire().structured().go("slow")) {
+                assertThat(client.flags() & 1 << 11).isNotZero();
+                Chunk refused = client.request(FAST_ZERO, WRITE_ZEROES, 0, 4096).getFirst();
+                assertThat(refused.error()).isEqualTo(Errno.ENOTSUP);
+                assertThat(refused.text()).contains("no faster");
+                assertThat(device.asked).isEmpty();
+                assertThat(client.errorOf(0, WRITE_ZEROES, 0, 4096)).isZero();
+                assertThat(device.asked).hasSize(1);
             }
         }
     }

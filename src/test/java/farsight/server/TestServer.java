@@ -68,6 +68,14 @@ final class TestServer implements AutoCloseable {
             return this;
         }
 
+        /** An export whose clients have to keep to the storage's blocks. */
+        Builder exact(String name, Device device) {
+            devices.put(name, device);
+            Settings settings = new Settings(Map.of("name", name));
+            exports.put(name, new ExportConfig(name, "test", settings, false, "", true));
+            return this;
+        }
+
         /** An export whose storage cannot be opened. */
         Builder failing(String name, IOException why) {
             failures.put(name, why);

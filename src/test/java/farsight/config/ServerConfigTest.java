@@ -316,11 +316,11 @@ class ServerConfigTest {
                 "[exports.a]; backend = 'zfs' | 2:1: no backend is called \"zfs\"; there are all, disk, net",
                 "[exports.a]; backend = 'disk' | 1:1: [exports.a] needs path = ...: the file",
                 "[exports.a]; backend = 'all'; path = 'x' | 3:1: unknown key 'path' in [exports.a]; known are backend,"
-                        + " description, exact_blocks, read_only",
+                        + " description, read_only, exact_blocks",
                 "[exports.a]; backend = 'all'; readonly = true | 3:1: unknown key 'readonly' in [exports.a]; did you"
                         + " mean 'read_only'?",
                 "[exports.a]; backend = 'all'; [exports.a.b] | 3:1: unknown section [exports.a.b]; known are backend,"
-                        + " description, exact_blocks, read_only",
+                        + " description, read_only, exact_blocks",
                 "[exports.a]; backend = 'all'; read_only = 1 | 3:1: [exports.a] read_only must be true or false, not 1",
                 "[exports]; a = 'disk:x' | 2:1: [exports] a must be a section: write [exports.a] on a line of its own",
                 "[exports]; 'a b' = 1 | 2:1: [exports] \"a b\" must be a section: write [exports.\"a b\"] on a line of"

@@ -32,7 +32,10 @@ import picocli.CommandLine.Spec;
         footer = {
             "",
             "Without a file, an export is all it takes:",
-            "  farsight server --export disk=memory:512MiB --listen unix:/tmp/disk.sock"
+            "  farsight server --export disk=memory:512MiB --listen unix:/tmp/disk.sock",
+            "",
+            "Sockets passed by systemd, or by a client such as libnbd's (LISTEN_FDS), replace all addresses:",
+            "  nbdinfo -- [ farsight server --export disk=file:disk.img ]"
         })
 final class ServerCommand implements Callable<Integer> {
     /** How long a loop may take to answer before the service manager's watchdog is not told that it works. */
@@ -65,26 +68,45 @@ final class ServerCommand implements Callable<Integer> {
                     + " the file's max_errors (default 10).")
     private Integer maxErrors;
 
+    @Option(names = "--stdio", description = "Serve one connection on standard input and output, and end with it.")
+    private boolean standardStreams;
+
     @Override
     public Integer call() throws Exception {
         Map<String, BackendProvider> providers = Providers.installed(ServerConfig.pluginPath(file));
+        ServerConfig config = configuration(providers);
+        StandardStreams streams = standardStreams ? StandardStreams.open() : null;
+        List<Integer> sockets = standardStreams
+                ? List.of(streams.socket())
+                : Activation.sockets(System.getenv(), ProcessHandle.current().pid());
         Service service = Service.ofThisProcess();
-        Server server = Server.start(configuration(providers), providers);
+        Server server = Server.start(config, providers, sockets);
         Stop.onSignal(() -> {
             service.stopping();
             server.close();
         });
-        for (NbdUri uri : server.uris()) {
-            System.out.println("farsight: serving " + uri);
-        }
-        System.out.flush();
-        service.ready("serving " + server.uris().getFirst(), () -> server.isResponsive(RESPONSE_LIMIT));
+        if (sockets.isEmpty()) {
+            for (NbdUri uri : server.uris()) {
+                System.out.println("farsight: serving " + uri);
+            }
+            System.out.flush();
+        } // else whoever gave the sockets knows them, and standard output may be one of them or his own
+        String where = server.uris().isEmpty()
+                ? "one connection"
+                : server.uris().getFirst().toString();
+        service.ready("serving " + where, () -> server.isResponsive(RESPONSE_LIMIT));
         server.awaitStop();
+        if (streams != null) {
+            streams.awaitEnd();
+        }
         return 0;
     }
 
     private ServerConfig configuration(Map<String, BackendProvider> providers) throws IOException {
         // The words first: when they are wrong, nothing else is looked at.
+        if (standardStreams && !addresses.isEmpty()) {
+            throw new ParameterException(spec.commandLine(), "--stdio serves one connection; leave out --listen");
+        }
         Map<String, ExportConfig> more = moreExports(providers);
         if (maxErrors != null && maxErrors < 0) {
             throw new ParameterException(spec.commandLine(), "--max-errors must be 0 or more, not " + maxErrors);

@@ -35,6 +35,15 @@ final class Listener {
         this.address = Sockets.local(fd);
     }
 
+    /** Accepts from a socket that somebody else has made and bound, and that listens. */
+    Listener(Server server, IoLoop loop, int listening) throws ErrnoException {
+        this.server = server;
+        this.loop = loop;
+        fd = listening;
+        Sockets.nonBlocking(fd, true);
+        address = Sockets.local(fd);
+    }
+
     /** With the port that the system chose, if it was left to it. */
     SocketAddress address() {
         return address;

@@ -77,9 +77,20 @@ public final class Server implements AutoCloseable {
      * @throws IOException one line for people: an address that cannot be had, a backend that cannot be right
      */
     public static Server start(ServerConfig config, Map<String, BackendProvider> providers) throws IOException {
+        return start(config, providers, List.of());
+    }
+
+    /**
+     * Starts a server on sockets that somebody else has made, in place of the configured addresses if there are any.
+     *
+     * @param sockets descriptors, which belong to the server from now on: sockets that listen, or connections. When all
+     *     are connections, the server stops with the last of them.
+     */
+    public static Server start(ServerConfig config, Map<String, BackendProvider> providers, List<Integer> sockets)
+            throws IOException {
         Server server = new Server(config.limits());
         try {
-            server.open(config, providers);
+            server.open(config, providers, sockets);
         } catch (IOException | RuntimeException e) {
             server.close();
             throw e;
@@ -87,7 +98,8 @@ public final class Server implements AutoCloseable {
         return server;
     }
 
-    private void open(ServerConfig config, Map<String, BackendProvider> providers) throws IOException {
+    private void open(ServerConfig config, Map<String, BackendProvider> providers, List<Integer> sockets)
+            throws IOException {
         exports = exports(config, providers);
         int asked = config.loops().count();
         int count = asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
@@ -97,13 +109,48 @@ public final class Server implements AutoCloseable {
             ioLoops.add(loop);
             loops.add(new ServerLoop(loop));
         }
-        for (ListenAddress address : config.listen()) {
-            for (SocketAddress resolved : resolve(address)) {
-                listen(resolved);
+        if (sockets.isEmpty()) {
+            for (ListenAddress address : config.listen()) {
+                for (SocketAddress resolved : resolve(address)) {
+                    listen(resolved);
+                }
             }
+        } else {
+            takeOver(sockets);
         }
         for (Listener listener : listeners) {
             ioLoops.getFirst().execute(listener::start);
+        }
+    }
+
+    private void takeOver(List<Integer> sockets) throws IOException {
+        List<Integer> connected = new ArrayList<>();
+        for (int fd : sockets) {
+            try {
+                if (Sockets.listens(fd)) {
+                    listeners.add(new Listener(this, ioLoops.getFirst(), fd));
+                } else {
+                    connected.add(fd);
+                }
+            } catch (ErrnoException e) {
+                throw new IOException(
+                        "descriptor " + fd + " cannot be served: " + e.getMessage()
+                                + "; it must be a stream socket, listening or connected",
+                        e);
+            }
+        }
+        // Only now: if this is the last socket's connection, its end is the server's.
+        for (int fd : connected) {
+            try {
+                Sockets.nonBlocking(fd, true);
+                SocketAddress peer = Sockets.remote(fd);
+                if (peer instanceof SocketAddress.Tcp) {
+                    Sockets.noDelay(fd);
+                }
+                accepted(fd, peer);
+            } catch (ErrnoException e) {
+                throw new IOException("descriptor " + fd + " is no connection: " + e.getMessage(), e);
+            }
         }
     }
 
@@ -230,7 +277,12 @@ public final class Server implements AutoCloseable {
             connections.remove(connection);
             busy.remove(connection);
             connections.notifyAll();
+            if (closing || !connections.isEmpty() || !listeners.isEmpty()) {
+                return;
+            }
         }
+        // Nobody can come any more. Not on a loop, which this is.
+        Thread.ofPlatform().name("stop").start(this::close);
     }
 
     /** A stop need not wait for this one any more. */

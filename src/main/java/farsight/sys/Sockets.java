@@ -265,6 +265,21 @@ public final class Sockets {
         }
     }
 
+    /** Whether a descriptor is a socket. */
+    public static boolean isSocket(int fd) {
+        try {
+            getOption(fd, Linux.SOL_SOCKET(), Linux.SO_TYPE());
+            return true;
+        } catch (ErrnoException e) {
+            return false;
+        }
+    }
+
+    /** Whether a socket listens, so that it gives connections and is none itself (SO_ACCEPTCONN). */
+    public static boolean listens(int fd) throws ErrnoException {
+        return getOption(fd, Linux.SOL_SOCKET(), Linux.SO_ACCEPTCONN()) != 0;
+    }
+
     private static int getOption(int fd, int level, int name) throws ErrnoException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment content = arena.allocate(ValueLayout.JAVA_INT);

@@ -12,13 +12,15 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Storage in memory that insists on whole blocks: anything else fails and is remembered as a mistake of the server. It
- * completes some requests at once and others later, on several threads.
+ * completes some requests at once and others later, on several threads, which end when there is nothing to do. It may be
+ * opened again after it was closed.
  */
 final class Sectors implements AsyncBlockDevice {
     /** What it was asked for, in the order of coming. */
@@ -32,8 +34,13 @@ final class Sectors implements AsyncBlockDevice {
     private final Set<Feature> features;
     private volatile long failingOffset = -1;
     private volatile int failure;
-    private final ExecutorService threads =
-            Executors.newFixedThreadPool(3, Thread.ofPlatform().daemon(true).factory());
+    private final ThreadPoolExecutor threads = new ThreadPoolExecutor(
+            3,
+            3,
+            5,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(),
+            Thread.ofPlatform().daemon(true).factory());
 
     Sectors(int size, int block, int maximum) {
         this(
@@ -54,6 +61,7 @@ final class Sectors implements AsyncBlockDevice {
         this.block = block;
         this.maximum = maximum;
         this.features = features;
+        threads.allowCoreThreadTimeOut(true);
     }
 
     /** From now on requests that begin at this offset fail; -1 for none. */
@@ -131,10 +139,5 @@ final class Sectors implements AsyncBlockDevice {
             }
             more = request.extents().extent(block, zero, zero);
         }
-    }
-
-    @Override
-    public void close() {
-        threads.shutdown();
     }
 }

@@ -73,7 +73,8 @@ try:
             runs.append(time.monotonic() - begin)
         row("farsight " + words[0] + ", whole run", runs)
     status = open(f"/proc/{process.pid}/status").read()
-    print(f"\nresident when idle: {int(re.search(r'VmRSS:\s+(\d+)', status)[1]) // 1024} MiB")
+    resident = re.search(r"VmRSS:\s+(\d+)", status)[1]
+    print(f"\nresident when idle: {int(resident) // 1024} MiB")
 finally:
     end(process)
 PYTHON

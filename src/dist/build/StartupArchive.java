@@ -55,10 +55,12 @@ final class StartupArchive {
         try {
             ProcessBuilder process =
                     new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output);
+            // Which classes are used depends on the locale; so that is always the same.
+            process.environment().clear();
+            process.environment().put("PATH", "/usr/bin:/bin");
+            process.environment().put("LC_ALL", "C.UTF-8");
             process.environment().put("FARSIGHT_JAVA_HOME", System.getProperty("java.home"));
             process.environment().put("FARSIGHT_JAVA_OPTS", options);
-            process.environment().remove("JAVA_TOOL_OPTIONS");
-            process.environment().remove("JDK_JAVA_OPTIONS");
             if (process.start().waitFor() == 0) {
                 return true;
             }

@@ -74,8 +74,8 @@ public record DeviceFile(Path path) {
         return shown("queue/logical_block_size").map(Integer::valueOf).orElse(SECTOR);
     }
 
-    /** The driver has one queue for each connection. */
-    int connections() {
+    /** The driver has a queue for each connection, but not more than there are processors. */
+    int queues() {
         try (Stream<Path> queues = Files.list(sysfs().resolve("mq"))) {
             return Math.max(1, (int) queues.count());
         } catch (IOException e) {

@@ -38,7 +38,7 @@ public record DeviceState(
     }
 
     /** One that this process has just made, or has found. */
-    static DeviceState netlink(DeviceFile file, String uri, String export, int flags, int alive) {
+    static DeviceState netlink(DeviceFile file, String uri, String export, int flags, int connections, int alive) {
         return new DeviceState(
                 file.name(),
                 uri,
@@ -46,7 +46,7 @@ public record DeviceState(
                 export,
                 file.size(),
                 flags,
-                file.connections(),
+                connections,
                 alive,
                 0,
                 file.owner().orElse(""),

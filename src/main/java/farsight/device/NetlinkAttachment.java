@@ -115,19 +115,19 @@ final class NetlinkAttachment implements Attachment {
             ClientConfig config, NbdNetlink netlink, DeadLinks dead, DeviceFile file, FileLock lock)
             throws IOException {
         int index = file.index();
-        int connections = file.connections();
         String identifier = file.backend().orElse(null);
-        KernelTimes times = KernelTimes.of(config.device(), connections);
-        netlink.timeouts(index, identifier, times.timeout(), times.deadTimeout());
-        if (times.timeout() == 0) {
-            file.lookAfter(times.lookMillis());
-        }
         String uri = config.server().toString();
         DeviceState state = RunDirectory.SYSTEM
                 .state(file.name())
                 .filter(known -> known.uri().equals(uri))
                 .map(known -> known.takenOver(file.size()))
-                .orElseGet(() -> DeviceState.netlink(file, uri, config.exportName(), Nbd.NBD_FLAG_HAS_FLAGS, 0));
+                .orElseGet(() -> unknown(config, file));
+        int connections = state.connections();
+        KernelTimes times = KernelTimes.of(config.device(), connections);
+        netlink.timeouts(index, identifier, times.timeout(), times.deadTimeout());
+        if (times.timeout() == 0) {
+            file.lookAfter(times.lookMillis());
+        }
         Negotiated export =
                 new Negotiated(state.export(), file.size(), state.flags(), "", 1, file.blockSize(), 32 << 20);
         Keeper keeper = new Keeper(
@@ -142,6 +142,13 @@ final class NetlinkAttachment implements Attachment {
                 expected(config, export, file.size(), file.blockSize()),
                 state);
         return new NetlinkAttachment(file, index, export, true, lock, keeper);
+    }
+
+    /** Somebody else made the device, or the file of its state is gone: what can be known. */
+    private static DeviceState unknown(ClientConfig config, DeviceFile file) {
+        int connections = Math.max(file.queues(), config.device().connections());
+        String uri = config.server().toString();
+        return DeviceState.netlink(file, uri, config.exportName(), Nbd.NBD_FLAG_HAS_FLAGS, connections, 0);
     }
 
     // ---- connecting ----------------------------------------------------------------------------------------------
@@ -170,7 +177,7 @@ final class NetlinkAttachment implements Attachment {
             }
             awaitNode(file);
             DeviceState state = DeviceState.netlink(
-                    file, config.server().toString(), links.export().export(), flags, connections);
+                    file, config.server().toString(), links.export().export(), flags, connections, connections);
             RunDirectory.SYSTEM.store(state);
             Negotiated export = links.export();
             Negotiated shown = new Negotiated(

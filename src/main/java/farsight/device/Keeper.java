@@ -47,7 +47,7 @@ final class Keeper {
     private final NbdNetlink netlink;
     private final DeadLinks dead;
     private final EventFd wake;
-    private final List<ClientSocket> own;
+    private final List<Link> own = new ArrayList<>();
     private final int total;
     private final Backoff backoff = new Backoff();
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
@@ -68,6 +68,17 @@ final class Keeper {
     private boolean pollFailed;
     private volatile boolean stopping;
     private volatile int alive;
+
+    /**
+     * A connection of ours.
+     *
+     * @param size of the device as the server said when it was made; many servers hold a connection to that
+     */
+    private record Link(ClientSocket socket, long size) {
+        void cut() {
+            Sockets.shutdown(socket.fd());
+        }
+    }
 
     /** @param sockets that the kernel has, empty when the device is taken over */
     Keeper(
@@ -90,7 +101,7 @@ final class Keeper {
         this.netlink = netlink;
         this.dead = dead;
         this.wake = new EventFd();
-        this.own = new ArrayList<>(sockets);
+        sockets.forEach(socket -> own.add(new Link(socket, expected.size())));
         this.total = Math.min(total, MOST_CONNECTIONS);
         this.expected = expected;
         this.state = state;
@@ -118,7 +129,7 @@ final class Keeper {
     }
 
     /**
-     * Ends the thread: afterwards the device gets no more connections.
+     * Ends the thread: afterwards the device gets no more connections. Called once.
      *
      * @param silently whether to cut the connections, so that the kernel does not wait for any of them
      */
@@ -126,12 +137,14 @@ final class Keeper {
         synchronized (this) {
             stopping = true;
             if (silently) {
-                own.forEach(socket -> Sockets.shutdown(socket.fd()));
+                own.forEach(Link::cut);
             }
         }
         wake.signal();
         try {
-            thread.join(CONNECT_LIMIT);
+            if (thread.join(CONNECT_LIMIT)) {
+                wake.close();
+            }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -162,7 +175,7 @@ final class Keeper {
             ended.completeExceptionally(e);
         } finally {
             synchronized (this) {
-                own.forEach(ClientSocket::close);
+                own.forEach(link -> link.socket().close());
                 own.clear();
             }
             dead.close();
@@ -175,7 +188,7 @@ final class Keeper {
         int woken = poll.readable(wake.fd());
         int told = poll.readable(dead.fd());
         int first = told + 1;
-        own.forEach(socket -> poll.ended(socket.fd()));
+        own.forEach(link -> poll.ended(link.socket().fd()));
         poll.await(Math.clamp(deadline() - millis(), 0, Integer.MAX_VALUE));
         if (poll.ready(woken)) {
             wake.drain(call);
@@ -209,11 +222,11 @@ final class Keeper {
         int lost = 0;
         int place = first;
         synchronized (this) {
-            for (Iterator<ClientSocket> sockets = own.iterator(); sockets.hasNext(); place++) {
-                ClientSocket socket = sockets.next();
+            for (Iterator<Link> links = own.iterator(); links.hasNext(); place++) {
+                Link link = links.next();
                 if (poll.ready(place)) {
-                    sockets.remove();
-                    socket.close();
+                    links.remove();
+                    link.socket().close();
                     lost++;
                 }
             }
@@ -259,7 +272,7 @@ final class Keeper {
             Negotiated now = Links.open(config.server(), CONNECT_LIMIT, opened);
             ClientSocket socket = opened.getFirst();
             refuseAnother(now, socket);
-            taken = offer(socket);
+            taken = offer(new Link(socket, wholeBlocks(now)));
             if (taken) {
                 took(now);
             } else {
@@ -288,19 +301,24 @@ final class Keeper {
         }
     }
 
-    private synchronized boolean offer(ClientSocket socket) throws IOException {
+    private long wholeBlocks(Negotiated now) {
+        return Links.wholeBlocks(now.size(), expected.blockSize());
+    }
+
+    private synchronized boolean offer(Link link) throws IOException {
         if (stopping) {
             return false;
         }
-        boolean taken = netlink.offer(index, identifier, socket.fd(), times.offering());
+        int socket = link.socket().fd();
+        boolean taken = netlink.offer(index, identifier, socket, times.offering());
         if (taken) {
-            own.add(socket);
+            own.add(link);
         }
         if (times.timeout() == 0) {
             netlink.timeouts(index, identifier, 0, times.deadTimeout());
             file.lookAfter(times.lookMillis());
             if (taken) {
-                Sockets.noSendTimeout(socket.fd());
+                Sockets.noSendTimeout(socket);
             }
         }
         return taken;
@@ -311,8 +329,8 @@ final class Keeper {
         nextAttempt = millis();
         lastComplaint = "";
         publish(state.reconnects() + 1);
-        grow(now);
         if (missing() == 0) {
+            follow(wholeBlocks(now));
             connected();
         }
     }
@@ -371,7 +389,7 @@ final class Keeper {
         try (ClientSocket socket = ClientSocket.connect(config.server(), CONNECT_LIMIT)) {
             Negotiated now = ClientHandshake.inform(socket, config.server().export());
             refuseAnother(now, socket);
-            grow(now);
+            follow(wholeBlocks(now));
             pollFailed = false;
         } catch (IOException e) {
             if (!pollFailed) {
@@ -381,11 +399,21 @@ final class Keeper {
         }
     }
 
-    private void grow(Negotiated now) throws IOException {
-        long bytes = Links.wholeBlocks(now.size(), file.blockSize());
+    /** Makes the device larger, once all connections were made by a server that knows of it. */
+    private void follow(long bytes) throws IOException {
+        if (bytes <= expected.size()) {
+            return;
+        }
+        if (foreign > 0) {
+            throw new NbdException(
+                    "the export has grown to " + Sizes.format(bytes) + ", which connections of an earlier"
+                            + " client do not know; detach and attach the device to follow");
+        }
         synchronized (this) {
-            if (stopping || bytes <= expected.size()) {
-                return;
+            List<Link> before = own.stream().filter(link -> link.size() < bytes).toList();
+            before.forEach(Link::cut);
+            if (stopping || !before.isEmpty()) {
+                return; // until they are replaced
             }
             netlink.resize(index, identifier, bytes);
         }

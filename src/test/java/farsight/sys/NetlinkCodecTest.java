@@ -88,8 +88,8 @@ class NetlinkCodecTest {
     void aMessageTooShortForItsHeaderIsRefused() throws Exception {
         MemorySegment message = request(1).message(1);
         message.set(ValueLayout.JAVA_INT, 0, Linux.NLMSG_HDRLEN());
-        NetlinkMessage empty = NetlinkMessage.parse(message.asSlice(0, Linux.NLMSG_HDRLEN()))
-                .getFirst();
+        NetlinkMessage empty =
+                NetlinkMessage.parse(message.asSlice(0, Linux.NLMSG_HDRLEN())).getFirst();
         assertThatThrownBy(empty::attributes).hasMessageContaining("a generic message of 0 bytes");
         assertThatThrownBy(empty::errno).hasMessageContaining("an acknowledgement of 0 bytes");
     }
@@ -107,14 +107,12 @@ class NetlinkCodecTest {
     @Test
     void damagedDatagramsAreReadOrRefusedAndNothingElse() {
         Random random = new Random(4);
-        MemorySegment intact =
-                request(1).u32(1, 1).string(2, "text").u64(3, 3).message(1);
+        MemorySegment intact = request(1).u32(1, 1).string(2, "text").u64(3, 3).message(1);
         MemorySegment damaged = arena.allocate(intact.byteSize(), 8);
         for (int round = 0; round < 20_000; round++) {
             damaged.copyFrom(intact);
             for (int i = random.nextInt(4); i >= 0; i--) {
-                damaged.set(
-                        ValueLayout.JAVA_BYTE, random.nextLong(damaged.byteSize()), (byte) random.nextInt());
+                damaged.set(ValueLayout.JAVA_BYTE, random.nextLong(damaged.byteSize()), (byte) random.nextInt());
             }
             MemorySegment datagram = damaged.asSlice(0, random.nextLong(damaged.byteSize() + 1));
             try {
@@ -131,8 +129,9 @@ class NetlinkCodecTest {
 
     @Test
     void onlyOurDevicesDeadLinksCount() throws Exception {
-        MemorySegment ours =
-                request(Linux.NBD_CMD_LINK_DEAD()).u32(Linux.NBD_ATTR_INDEX(), 3).message(0);
+        MemorySegment ours = request(Linux.NBD_CMD_LINK_DEAD())
+                .u32(Linux.NBD_ATTR_INDEX(), 3)
+                .message(0);
         MemorySegment twice = arena.allocate(2 * ours.byteSize(), 8);
         twice.asSlice(0, ours.byteSize()).copyFrom(ours);
         twice.asSlice(ours.byteSize()).copyFrom(ours);
@@ -156,8 +155,7 @@ class NetlinkCodecTest {
             assertThat(control.groups()).containsKey("notify");
             assertThatThrownBy(() -> netlink.family("no-such-family"))
                     .isInstanceOfSatisfying(
-                            NetlinkException.class,
-                            e -> assertThat(e.errno()).isEqualTo(Linux.ENOENT()))
+                            NetlinkException.class, e -> assertThat(e.errno()).isEqualTo(Linux.ENOENT()))
                     .hasMessageContaining("ENOENT");
             // The socket is as good as before.
             assertThat(netlink.family("nlctrl").id()).isEqualTo(control.id());

@@ -87,7 +87,7 @@ public record DeviceStatus(
                 state.map(DeviceState::attach),
                 file.size(),
                 shown(file, "ro").strip().equals("1"),
-                state.map(DeviceState::connections).orElseGet(file::connections),
+                state.map(DeviceState::connections).orElseGet(file::queues),
                 attended.map(DeviceState::alive),
                 state.map(DeviceState::reconnects).orElse(0L),
                 attended.map(DeviceState::pid),

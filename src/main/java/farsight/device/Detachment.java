@@ -72,6 +72,12 @@ public final class Detachment {
         Optional<DeviceState> state = RunDirectory.SYSTEM.state(file.name());
         Optional<DeviceState> attended = state.filter(DeviceState::attended);
         if (!force) {
+            // Before the device is opened, which could wait for the server as well.
+            if (attended.filter(DeviceUse::isWithoutServer).isPresent()) {
+                throw new IOException(
+                        file.path() + ": has no connection to its server, which may have to be written to;"
+                                + " it stays attached (--force gives that up)");
+            }
             Optional<String> use = DeviceUse.of(file, attended.map(DeviceState::pid));
             if (use.isPresent()) {
                 throw new IOException(file.path() + ": is in use: " + use.get()

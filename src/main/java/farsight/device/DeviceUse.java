@@ -17,6 +17,12 @@ final class DeviceUse {
      * @param client the process that looks after the device, which may have it open
      */
     static Optional<String> of(DeviceFile file, Optional<Long> client) {
+        if (RunDirectory.SYSTEM
+                .state(file.name())
+                .filter(state -> client.filter(pid -> pid == state.pid()).isPresent() && isWithoutServer(state))
+                .isPresent()) {
+            return Optional.of("without a connection to its server");
+        }
         try {
             // Refused while a file system, swap, device mapper or RAID has claimed the device or a partition of it.
             Files.close(Files.open(file.path().toString(), Files.READ_ONLY | Files.EXCLUSIVE));
@@ -28,6 +34,11 @@ final class DeviceUse {
                     : Optional.empty(); // no node, or no medium: nobody can be using that
         }
         return opener(file, client);
+    }
+
+    /** Whether opening the device could take as long as its server does to come back. */
+    static boolean isWithoutServer(DeviceState state) {
+        return state.attach().equals("netlink") && state.alive() == 0;
     }
 
     private static Optional<String> mount(DeviceFile file) {

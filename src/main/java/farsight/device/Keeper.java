@@ -10,7 +10,6 @@ import farsight.sys.CallState;
 import farsight.sys.DeadLinks;
 import farsight.sys.EventFd;
 import farsight.sys.NbdNetlink;
-import farsight.sys.NetlinkException;
 import farsight.sys.Poll;
 import farsight.sys.Sockets;
 import java.io.IOException;
@@ -278,14 +277,12 @@ final class Keeper {
             } else {
                 refused();
             }
-        } catch (NetlinkException e) {
+        } catch (IOException e) {
+            // A server that is gone says nothing of the device, which may have been detached meanwhile.
             if (!detachedByOthers()) {
                 complain(e.getMessage());
                 nextAttempt = millis() + backoff.next();
             }
-        } catch (IOException e) {
-            complain(e.getMessage());
-            nextAttempt = millis() + backoff.next();
         } finally {
             if (!taken) {
                 opened.forEach(ClientSocket::close);

@@ -61,5 +61,30 @@ wait $client || true
 client=
 "$farsight" detach --force /dev/nbd1
 free || fail "/dev/nbd1 is not free"
+
+# A server that is gone: what waits for it goes on waiting until the device is detached by force.
+device=nbd2
+socket=/run/s
+"$farsight" server --export x=memory:64MiB --listen unix:$socket >/run/server.log 2>&1 &
+local_server=$!
+await 60 "the server on $socket" test -S $socket
+"$farsight" attach "nbd+unix:///x?socket=$socket" /dev/nbd2 >"$client_log" 2>&1 &
+client=$!
+await 60 "/dev/nbd2" attached
+kill -KILL $local_server
+wait $local_server || true
+lonely() { [ "$(status '.[] | "\(.uri) \(.alive)"')" = "nbd+unix:///x?socket=$socket 0" ]; }
+await 60 "no connection alive" lonely
+dd if=/dev/nbd2 of=/dev/null bs=4k count=1 iflag=direct status=none 2>/run/dd.log &
+reader=$!
+waiting() { grep -q '^State:.*D' /proc/$reader/status; }
+await 60 "a request that waits" waiting
+refused "nbd2: has no connection to its server" "$farsight" detach /dev/nbd2
+"$farsight" detach --force /dev/nbd2
+wait $reader && fail "a read of a device without a server succeeded"
+await 60 "the client's end" ended
+wait $client || fail "the exit status of a client whose device was detached by force is $?: $(cat "$client_log")"
+client=
+free || fail "/dev/nbd2 is not free"
 equal "$(ls /run/farsight | grep -v lock || true)" "" "what is left in /run/farsight"
 step "all is free"

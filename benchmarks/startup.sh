@@ -44,7 +44,11 @@ def listening(words):
 
 def end(process):
     process.terminate()
-    process.wait()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:  # qemu-nbd forgets a signal that comes early
+        process.kill()
+        process.wait()
 
 
 def row(name, seconds):

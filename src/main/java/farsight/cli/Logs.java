@@ -2,6 +2,7 @@ package farsight.cli;
 
 import java.util.logging.ConsoleHandler;
 import java.util.logging.Formatter;
+import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
@@ -11,18 +12,32 @@ final class Logs {
     /** Held, because the log manager forgets loggers that nobody holds. */
     private static final Logger FARSIGHT = Logger.getLogger("farsight");
 
+    /**
+     * Above ours, and without a name, so that the log manager does not know it: when the process is told to end it takes
+     * the handlers of all loggers that it knows away, at the same time as what is said at the end is said.
+     */
+    private static final Logger OUTPUT = Logger.getAnonymousLogger();
+
     private Logs() {}
 
     static void configure(boolean verbose) {
-        Logger root = Logger.getLogger("");
-        for (var handler : root.getHandlers()) {
-            root.removeHandler(handler);
+        Level level = verbose ? Level.FINE : Level.INFO;
+        OUTPUT.setUseParentHandlers(false);
+        OUTPUT.setLevel(level);
+        replaceHandlers(OUTPUT, verbose);
+        FARSIGHT.setParent(OUTPUT);
+        FARSIGHT.setLevel(level);
+        replaceHandlers(Logger.getLogger(""), verbose);
+    }
+
+    private static void replaceHandlers(Logger logger, boolean verbose) {
+        for (Handler handler : logger.getHandlers()) {
+            logger.removeHandler(handler);
         }
         ConsoleHandler console = new ConsoleHandler();
         console.setLevel(Level.ALL);
         console.setFormatter(new OneLine(verbose));
-        root.addHandler(console);
-        FARSIGHT.setLevel(verbose ? Level.FINE : Level.INFO);
+        logger.addHandler(console);
     }
 
     private static final class OneLine extends Formatter {

@@ -2,13 +2,12 @@ package farsight.backend.file;
 
 import farsight.backend.Request;
 import farsight.sys.CallState;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.ArrayDeque;
 
 /**
  * A few threads that make the blocking calls of one device, each with memory of its own for errno and the like. They are
- * started when there is work for them, and end when there has been none for a while or on {@link #close}.
+ * started when there is work for them, and end on {@link #close}. They wait by the monitor of their queue, since each wait
+ * of the queues and locks of java.util.concurrent makes an object.
  */
 final class Workers {
     /** Does one request on a worker's thread. */
@@ -16,62 +15,81 @@ final class Workers {
         void run(Request request, CallState state);
     }
 
+    /** Never reached: connections bound what is in flight. */
+    private static final int MOST_QUEUED = 1 << 16;
+
     private final String name;
     private final int most;
     private final Task task;
-    private final BlockingQueue<Object> queue;
-    private final AtomicInteger threads = new AtomicInteger();
-    private final AtomicInteger idle = new AtomicInteger();
-    private static final Object END = new Object();
+
+    // Of the monitor of the queue.
+    private final ArrayDeque<Request> queue = new ArrayDeque<>(256);
+    private int threads;
+    private int idle;
+    private boolean closed;
 
     /** @param most threads at the same time */
     Workers(String name, int most, Task task) {
         this.name = name;
         this.most = most;
         this.task = task;
-        // Never full: connections bound what is in flight. If it were, the loop would do the call itself, below.
-        queue = new ArrayBlockingQueue<>(1 << 16);
     }
 
     void submit(Request request) {
-        if (idle.get() <= queue.size() && threads.get() < most) {
-            startThread();
+        boolean taken;
+        int number = 0;
+        synchronized (queue) {
+            taken = queue.size() < MOST_QUEUED;
+            if (taken) {
+                queue.add(request);
+                if (queue.size() > idle && threads < most) {
+                    number = ++threads;
+                }
+                queue.notify();
+            }
         }
-        if (!queue.offer(request)) {
+        if (!taken) {
             request.fail(farsight.backend.Errno.ENOMEM);
+        } else if (number > 0) {
+            Thread.ofPlatform().name(name + "-" + number).daemon(true).start(this::work);
         }
-    }
-
-    private void startThread() {
-        if (threads.incrementAndGet() > most) {
-            threads.decrementAndGet();
-            return;
-        }
-        Thread.ofPlatform().name(name + "-" + threads.get()).daemon(true).start(this::work);
     }
 
     private void work() {
         try (CallState state = CallState.open()) {
-            while (true) {
-                idle.incrementAndGet();
-                Object next = queue.take();
-                idle.decrementAndGet();
-                if (!(next instanceof Request request)) {
-                    break;
-                }
+            Request request;
+            while ((request = next()) != null) {
                 task.run(request, state);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
-            threads.decrementAndGet();
+            synchronized (queue) {
+                threads--;
+            }
+        }
+    }
+
+    /** Waits for one; null at the end. */
+    private Request next() throws InterruptedException {
+        synchronized (queue) {
+            while (queue.isEmpty() && !closed) {
+                idle++;
+                try {
+                    queue.wait();
+                } finally {
+                    idle--;
+                }
+            }
+            return queue.poll();
         }
     }
 
     /** Ends the threads, which have nothing to do any more. */
     void close() {
-        for (int left = threads.get(); left > 0; left--) {
-            queue.add(END);
+        synchronized (queue) {
+            closed = true;
+            queue.notifyAll();
         }
     }
 }

@@ -18,6 +18,7 @@ import java.util.Map;
  * @param backends the sections of backends: exports of these may be named by clients
  * @param exports by name
  * @param pluginPath jars, and directories of jars, with further backends
+ * @param tls whether and how connections are encrypted
  */
 public record ServerConfig(
         List<ListenAddress> listen,
@@ -25,7 +26,8 @@ public record ServerConfig(
         Loops loops,
         Map<String, Settings> backends,
         Map<String, ExportConfig> exports,
-        List<Path> pluginPath) {
+        List<Path> pluginPath,
+        TlsConfig tls) {
     /** The default for {@code port}: what IANA has assigned to NBD. */
     public static final int DEFAULT_PORT = 10809;
 
@@ -44,6 +46,17 @@ public record ServerConfig(
         pluginPath = List.copyOf(pluginPath);
     }
 
+    /** Without TLS. */
+    public ServerConfig(
+            List<ListenAddress> listen,
+            Limits limits,
+            Loops loops,
+            Map<String, Settings> backends,
+            Map<String, ExportConfig> exports,
+            List<Path> pluginPath) {
+        this(listen, limits, loops, backends, exports, pluginPath, TlsConfig.OFF);
+    }
+
     /** Without a plugin path. */
     public ServerConfig(
             List<ListenAddress> listen,
@@ -55,15 +68,15 @@ public record ServerConfig(
     }
 
     public ServerConfig withListen(List<ListenAddress> addresses) {
-        return new ServerConfig(addresses, limits, loops, backends, exports, pluginPath);
+        return new ServerConfig(addresses, limits, loops, backends, exports, pluginPath, tls);
     }
 
     public ServerConfig withLimits(Limits others) {
-        return new ServerConfig(listen, others, loops, backends, exports, pluginPath);
+        return new ServerConfig(listen, others, loops, backends, exports, pluginPath, tls);
     }
 
     public ServerConfig withExports(Map<String, ExportConfig> others) {
-        return new ServerConfig(listen, limits, loops, backends, others, pluginPath);
+        return new ServerConfig(listen, limits, loops, backends, others, pluginPath, tls);
     }
 
     private static final String PLUGIN_PATH = "plugin_path";
@@ -121,6 +134,7 @@ public record ServerConfig(
         Limits limits = server.limits();
         Loops loops = server.loops();
         List<Path> pluginPath = server.pluginPath();
+        TlsConfig tls = server.tls();
         server.finish();
 
         Section exportTables = root.table("exports");
@@ -142,7 +156,7 @@ public record ServerConfig(
         exportTables.rejectUnknown();
         root.rejectUnknown("which is no backend that is installed");
         file.finish();
-        return new ServerConfig(listen, limits, loops, backends, exports, pluginPath);
+        return new ServerConfig(listen, limits, loops, backends, exports, pluginPath, tls);
     }
 
     private static ExportConfig export(

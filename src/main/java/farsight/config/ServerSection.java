@@ -100,6 +100,10 @@ final class ServerSection {
         return otherwise;
     }
 
+    TlsConfig tls() {
+        return TlsConfig.read(section);
+    }
+
     List<Path> pluginPath() {
         List<Path> paths = new ArrayList<>();
         for (String path : section.strings("plugin_path", List.of())) {

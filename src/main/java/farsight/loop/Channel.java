@@ -41,6 +41,12 @@ public interface Channel {
      */
     void detach();
 
+    /** Calls another handler from now on. */
+    void handler(ChannelHandler handler);
+
+    /** Tells the peer that nothing more is sent; what it sends is still received. Not while sending. */
+    void finish();
+
     /** Closes the socket. Nothing is called afterwards. */
     void close();
 

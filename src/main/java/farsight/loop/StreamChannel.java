@@ -8,7 +8,7 @@ import farsight.sys.Sockets;
 abstract sealed class StreamChannel implements Channel permits EpollChannel, UringChannel {
     private final EventLoop loop;
     private final int fd;
-    private final ChannelHandler handler;
+    private ChannelHandler handler;
     private boolean closed;
     private boolean paused;
     private boolean touched;
@@ -196,6 +196,16 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
     @Override
     public final boolean sending() {
         return sending != null;
+    }
+
+    @Override
+    public final void handler(ChannelHandler next) {
+        handler = next;
+    }
+
+    @Override
+    public final void finish() {
+        Sockets.shutdownSending(fd);
     }
 
     @Override

@@ -9,6 +9,7 @@ import farsight.protocol.Nbd;
 import farsight.sys.ErrnoException;
 import farsight.sys.SocketAddress;
 import farsight.sys.Sockets;
+import farsight.tls.TlsChannel;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 
@@ -24,6 +25,10 @@ final class Connection implements ChannelHandler {
     private final SocketAddress peer;
     private final long started;
     private Channel channel;
+
+    /** The same as the channel, once the client has turned to TLS; else null. */
+    private TlsChannel tls;
+
     private Phase phase;
     private Export export;
     private boolean stopping;
@@ -52,7 +57,11 @@ final class Connection implements ChannelHandler {
     private boolean openOn(ServerLoop here, int fd) {
         try {
             if (!unwanted) {
-                channel = here.loop().open(fd, this);
+                channel = here.loop().open(fd, tls == null ? this : tls);
+                if (tls != null) {
+                    tls.reopened(here.loop(), channel);
+                    channel = tls;
+                }
                 return true;
             }
         } catch (IllegalStateException e) {
@@ -66,6 +75,34 @@ final class Connection implements ChannelHandler {
 
     Limits limits() {
         return server.limits();
+    }
+
+    /** Whether a client may turn to TLS. */
+    boolean offersTls() {
+        return server.tls() != null;
+    }
+
+    /** Whether it has to, before anything else. */
+    boolean requiresTls() {
+        return server.requiresTls() && tls == null;
+    }
+
+    boolean isSecure() {
+        return tls != null;
+    }
+
+    /** The client was told to begin with TLS. All that it has sent or settled before is gone; a new handshake begins. */
+    void startTls(boolean noZeroes) {
+        try {
+            tls = new TlsChannel(loop.loop(), channel, server.tls().engine(), this, this::protocolError);
+        } catch (ErrnoException e) {
+            LOG.log(Level.WARNING, "{0}: cannot be served: {1}", peer, e.getMessage());
+            phase = new Draining(this, channel, loop);
+            disconnect();
+            return;
+        }
+        channel = tls;
+        phase = new Handshake(this, channel, loop, server.exports(), noZeroes);
     }
 
     /**

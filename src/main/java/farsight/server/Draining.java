@@ -3,7 +3,6 @@ package farsight.server;
 import farsight.buffer.Buffer;
 import farsight.loop.Channel;
 import farsight.loop.Timer;
-import farsight.sys.Sockets;
 import java.time.Duration;
 
 /**
@@ -20,7 +19,7 @@ final class Draining implements Phase {
     Draining(Connection connection, Channel channel, ServerLoop loop) {
         this.connection = connection;
         timer = loop.loop().after(LIMIT, connection::disconnect);
-        Sockets.shutdownSending(channel.fd());
+        channel.finish();
         channel.resume();
     }
 

@@ -74,6 +74,10 @@ final class Handshake implements Phase {
     private String contextsOf;
     private boolean busy;
     private boolean closing;
+
+    /** TLS begins once the answer is sent; until then nothing counts. */
+    private boolean securing;
+
     private boolean closed;
     private int options;
 
@@ -88,6 +92,13 @@ final class Handshake implements Phase {
         this.loop = loop;
         this.exports = exports;
         timer = loop.loop().after(connection.limits().handshakeTimeout(), this::timedOut);
+    }
+
+    /** After the client has turned to TLS: flags are not sent again (proto.md, NBD_OPT_STARTTLS). */
+    Handshake(Connection connection, Channel channel, ServerLoop loop, Exports exports, boolean noZeroes) {
+        this(connection, channel, loop, exports);
+        flagsSeen = true;
+        this.noZeroes = noZeroes;
     }
 
     void start() {
@@ -173,7 +184,7 @@ final class Handshake implements Phase {
 
     /** Handles what is complete, until an answer has to be waited for. */
     private void proceed() {
-        while (!closed && !closing && !busy && chosen == null && !channel.sending()) {
+        while (!closed && !closing && !securing && !busy && chosen == null && !channel.sending()) {
             if (!flagsSeen) {
                 if (available() < CLIENT_FLAGS_SIZE) {
                     break;
@@ -278,6 +289,10 @@ final class Handshake implements Phase {
             refuse(option, Nbd.NBD_REP_ERR_SHUTDOWN, "the server is stopping");
             return;
         }
+        if (connection.requiresTls() && option != Nbd.NBD_OPT_STARTTLS && option != Nbd.NBD_OPT_ABORT) {
+            refuse(option, Nbd.NBD_REP_ERR_TLS_REQD, "this server requires TLS");
+            return;
+        }
         switch (option) {
             case Nbd.NBD_OPT_EXPORT_NAME, Nbd.NBD_OPT_INFO, Nbd.NBD_OPT_GO -> chooseExport(option, data);
             case Nbd.NBD_OPT_ABORT -> {
@@ -288,9 +303,22 @@ final class Handshake implements Phase {
             case Nbd.NBD_OPT_STRUCTURED_REPLY -> structuredReplies(data);
             case Nbd.NBD_OPT_EXTENDED_HEADERS -> extendedHeaders(data);
             case Nbd.NBD_OPT_LIST_META_CONTEXT, Nbd.NBD_OPT_SET_META_CONTEXT -> metaContexts(option, data);
-            case Nbd.NBD_OPT_STARTTLS ->
-                replies.error(option, Nbd.NBD_REP_ERR_POLICY, "this server is not configured for TLS");
+            case Nbd.NBD_OPT_STARTTLS -> startTls(data);
             default -> replies.error(option, Nbd.NBD_REP_ERR_UNSUP, "unknown option");
+        }
+    }
+
+    private void startTls(MemorySegment data) {
+        int option = Nbd.NBD_OPT_STARTTLS;
+        if (data.byteSize() != 0) {
+            replies.error(option, Nbd.NBD_REP_ERR_INVALID, "the option takes no data");
+        } else if (connection.isSecure()) {
+            replies.error(option, Nbd.NBD_REP_ERR_INVALID, "TLS is in use already");
+        } else if (!connection.offersTls()) {
+            replies.error(option, Nbd.NBD_REP_ERR_POLICY, "this server is not configured for TLS");
+        } else {
+            securing = true;
+            replies.ack(option);
         }
     }
 
@@ -527,10 +555,22 @@ final class Handshake implements Phase {
             finish();
         } else if (closing) {
             end();
+        } else if (securing) {
+            secure();
         } else {
             // Not from here: this may be within the send that proceed() itself began.
             channel.touch();
         }
+    }
+
+    /** What came before TLS may have been put there by anybody: it is dropped, unread (CVE-2021-3716 of nbdkit). */
+    private void secure() {
+        timer.cancel();
+        freeInput();
+        freeHeld();
+        closed = true;
+        channel.resume();
+        connection.startTls(noZeroes);
     }
 
     @Override

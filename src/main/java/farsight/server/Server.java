@@ -8,10 +8,12 @@ import farsight.config.Limits;
 import farsight.config.ListenAddress;
 import farsight.config.NbdUri;
 import farsight.config.ServerConfig;
+import farsight.config.TlsConfig;
 import farsight.loop.IoLoop;
 import farsight.sys.ErrnoException;
 import farsight.sys.SocketAddress;
 import farsight.sys.Sockets;
+import farsight.tls.TlsServer;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -64,6 +66,8 @@ public final class Server implements AutoCloseable {
     private final AtomicInteger homes = new AtomicInteger();
     private final CountDownLatch stopped = new CountDownLatch(1);
     private Exports exports;
+    private TlsConfig tlsConfig = TlsConfig.OFF;
+    private TlsServer tls;
     private boolean closing;
 
     private Server(Limits limits) {
@@ -100,6 +104,10 @@ public final class Server implements AutoCloseable {
 
     private void open(ServerConfig config, Map<String, BackendProvider> providers, List<Integer> sockets)
             throws IOException {
+        tlsConfig = config.tls();
+        if (tlsConfig.mode() != TlsConfig.Mode.OFF) {
+            tls = new TlsServer(tlsConfig.certificates(), tlsConfig.verifyClients(), tlsConfig.versions());
+        }
         exports = exports(config, providers);
         int asked = config.loops().count();
         int count = asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
@@ -295,6 +303,15 @@ public final class Server implements AutoCloseable {
 
     Limits limits() {
         return limits;
+    }
+
+    /** Null without TLS. */
+    TlsServer tls() {
+        return tls;
+    }
+
+    boolean requiresTls() {
+        return tlsConfig.mode() == TlsConfig.Mode.REQUIRE;
     }
 
     Exports exports() {

@@ -87,6 +87,19 @@ public final class IoVec implements AutoCloseable {
         end++;
     }
 
+    /** Copies from the front to other memory, and takes that off; how many bytes. */
+    public int take(long target, int most) {
+        int taken = 0;
+        while (taken < most && first < end) {
+            long at = first * SIZE;
+            int step = (int) Math.min(pieces.get(LONG, at + LENGTH), most - taken);
+            Native.copy(pieces.get(LONG, at + BASE), target + taken, step);
+            taken += step;
+            advance(step);
+        }
+        return taken;
+    }
+
     /** Takes {@code used} bytes off the front, as a short send or receive does. */
     public void advance(long used) {
         assert used <= bytes;

@@ -82,6 +82,11 @@ public final class Native {
         MemorySegment.copy(source, from, EVERYTHING, address, bytes);
     }
 
+    /** Copies between native memory of others. */
+    static void copy(long source, long target, long bytes) {
+        MemorySegment.copy(EVERYTHING, source, EVERYTHING, target, bytes);
+    }
+
     /** A native call threw a Java exception: a mistake of linking, never of the caller. */
     static AssertionError impossible(Throwable cause) {
         return new AssertionError("native call failed to link or run", cause);

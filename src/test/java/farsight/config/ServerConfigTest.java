@@ -150,9 +150,15 @@ class ServerConfigTest {
                 "batch = 1 | [server] batch must be true or false, not 1",
                 "loops = 257 | [server] loops is 257; it must be from 0 to 256",
                 "plugin_path = [1] | [server] plugin_path must be an array of strings, not an array with other things",
-                "tls = 'off' | unknown key 'tls' in [server]; known are unix, address, port, max_connections,"
+                "colour = 'off' | unknown key 'colour' in [server]; known are unix, address, port, max_connections,"
                         + " max_requests, max_bytes, max_errors, max_options, handshake_timeout, pool,"
-                        + " shutdown_timeout, loops, io, spin, batch, plugin_path",
+                        + " shutdown_timeout, loops, io, spin, batch, plugin_path, tls, tls_certificates,"
+                        + " tls_verify_clients, tls_versions",
+                "tls = 'on' | [server] tls is \"on\"; it must be \"off\", \"allow\" or \"require\"",
+                "tls = 'allow' | [server] tls needs tls_certificates = \"DIRECTORY\" with server-cert.pem and"
+                        + " server-key.pem",
+                "tls_verify_clients = true | [server] tls_verify_clients is without effect unless tls is \"require\"",
+                "tls_versions = ['1.1'] | [server] tls_versions must be \"1.2\", \"1.3\" or both, as an array",
                 "max-errors = 1 | unknown key 'max-errors' in [server]; did you mean 'max_errors'?",
             },
             delimiter = '|',

@@ -9,14 +9,14 @@ farsight=$1 configs=$2 port=$3 device=nbd0
 refused() {
     local pattern=$1 status=0 printed
     shift
-    printed=$(timeout 30 "$@" 2>&1) || status=$?
+    printed=$(timeout 90 "$@" 2>&1) || status=$?
     step "status $status: $printed"
     [ "$status" = 1 ] || fail "exit status $status instead of 1 of: $*"
     [ "$(wc -l <<<"$printed")" = 1 ] || fail "not one line: $printed"
     grep -qE "$pattern" <<<"$printed" || fail "nothing of '$pattern' in: $printed"
 }
 
-await 30 "the server on port $port" listening "$port"
+await 90 "the server on port $port" listening "$port"
 
 refused '10\.0\.2\.2.*10999' "$farsight" client "$configs/no-server.toml"
 refused 'nothing-here' "$farsight" client "$configs/no-export.toml"

@@ -4,7 +4,7 @@
 farsight=$1 config=$2 port=$3 megabytes=$4 device=nbd0
 . "$(dirname "$0")/attach.sh"
 
-await 30 "the server on port $port" listening "$port"
+await 90 "the server on port $port" listening "$port"
 step "the server listens"
 
 attach "$config"

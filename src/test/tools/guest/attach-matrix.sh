@@ -83,7 +83,7 @@ round() {
     step "$attach with $connections: ${*} verified"
 }
 
-await 30 "the server on port $port" listening "$port"
+await 90 "the server on port $port" listening "$port"
 round ioctl 1 xfs ext4
 round ioctl 4 ext4 xfs
 round netlink 1 ext4 xfs

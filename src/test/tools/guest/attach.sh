@@ -38,7 +38,7 @@ attach() {
     free || fail "/dev/$device is in use"
     "$farsight" client "$1" >"$client_log" 2>&1 &
     client=$!
-    await 30 "/dev/$device attached" attached_or_ended
+    await 90 "/dev/$device attached" attached_or_ended
     attached || fail "the client ended before /dev/$device was attached"
 }
 
@@ -46,7 +46,7 @@ attach() {
 detach() {
     local status=0
     kill "-$1" "$client"
-    await 30 "the client's end after SIG$1" ended
+    await 90 "the client's end after SIG$1" ended
     wait "$client" || status=$?
     [ "$status" = 0 ] || fail "the client's exit status after SIG$1 is $status instead of 0"
     free || fail "/dev/$device is not free after SIG$1"

@@ -3,5 +3,5 @@
 . "$(dirname "$0")/attach.sh"
 port=$1
 shift
-await 30 "the server on port $port" listening "$port"
+await 90 "the server on port $port" listening "$port"
 exec "$@"

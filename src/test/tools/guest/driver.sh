@@ -11,14 +11,14 @@ raise SystemExit(os.strerror(ctypes.get_errno()) if libc.delete_module(b"nbd", o
 }
 loaded() { [ -d /sys/module/nbd ]; }
 
-await 30 "the server on port $port" listening "$port"
+await 90 "the server on port $port" listening "$port"
 unload || fail "cannot unload nbd"
 loaded && fail "nbd is still loaded"
 
 # refused PATTERN: the client ends with status 1 and a single line that has the pattern.
 refused() {
     local status=0 printed
-    printed=$(timeout 30 "$farsight" client "$config" 2>&1) || status=$?
+    printed=$(timeout 90 "$farsight" client "$config" 2>&1) || status=$?
     step "status $status: $printed"
     [ "$status" = 1 ] && [ "$(wc -l <<<"$printed")" = 1 ] && grep -qE "$1" <<<"$printed" || fail "expected '$1'"
 }
@@ -42,7 +42,7 @@ s.bind("/run/notify")
 while True: print(repr(s.recv(4096).decode()), flush=True)' >/run/notified 2>&1 &
 manager=$!
 disown
-await 30 "the service manager" test -S /run/notify
+await 90 "the service manager" test -S /run/notify
 export NOTIFY_SOCKET=/run/notify
 
 # Without the driver there is no device to look at yet.
@@ -58,9 +58,9 @@ step "attached with the driver of $own/nbd.ko"
 [ "$(cat /sys/module/nbd/parameters/nbds_max)" = 3 ] || fail "the administrator's option is not respected"
 # The kernel makes it one less than a power of two.
 [ "$(cat /sys/module/nbd/parameters/max_part)" = 31 ] || fail "max_part is not what 16 is made to"
-await 30 "READY=1" grep -q "^'READY=1.nSTATUS=attached nbd://10.0.2.2/disk to /dev/nbd0" /run/notified
+await 90 "READY=1" grep -q "^'READY=1.nSTATUS=attached nbd://10.0.2.2/disk to /dev/nbd0" /run/notified
 detach TERM
-await 30 "STOPPING=1" grep -q "^'STOPPING=1'" /run/notified
+await 90 "STOPPING=1" grep -q "^'STOPPING=1'" /run/notified
 unload || fail "cannot unload nbd"
 
 rm /etc/modprobe.d/nbd.conf

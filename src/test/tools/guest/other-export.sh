@@ -22,25 +22,25 @@ requests=0
 replace() {
     requests=$((requests + 1))
     echo "$*" >"$directory/new" && mv "$directory/new" "$directory/replace-$requests"
-    await 20 "another server" test -e "$directory/replace-$requests.done"
+    await 90 "another server" test -e "$directory/replace-$requests.done"
 }
 nbdkit_of() { replace nbdkit -f -i 10.0.2.2 -p "$port" file "$directory/$1"; }
 
 # refused PATTERN: the client says so, and the device stays as it is.
 refused() {
-    await 40 "a line with '$1'" said "$1"
+    await 90 "a line with '$1'" said "$1"
     has $((96 << 20)) || fail "the size is $(bytes)"
     [ -e /sys/block/$device/pid ] || fail "the device is gone"
     step "refused: $(grep -E "$1" "$client_log" | tail -n 1)"
 }
 
-await 30 "the server on port $port" listening "$port"
+await 90 "the server on port $port" listening "$port"
 attach "$(config grows "$port" 'file = "/dev/nbd0"' 'connections = 2' 'resize_poll = "500ms"')"
 has $((64 << 20)) || fail "the size is $(bytes)"
 mkfs.ext4 -q /dev/$device
 mount /dev/$device /mnt
 truncate -s 96M "$directory/disk.img"
-await 30 "the new size" has $((96 << 20))
+await 90 "the new size" has $((96 << 20))
 resize2fs /dev/$device >/dev/null 2>&1 || fail "the file system cannot grow"
 step "grown: $(grep grown "$client_log")"
 
@@ -60,7 +60,7 @@ kill -KILL "$client"
 wait "$client" 2>/dev/null || true
 "$farsight" client "$(config fixed "$port" 'file = "/dev/nbd0"' 'resize_poll = 0')" >"$client_log" 2>&1 &
 client=$!
-await 30 "taking over" said 'took over'
+await 90 "taking over" said 'took over'
 truncate -s 128M "$directory/larger.img"
 nbdkit_of larger.img
 sync -f /mnt & # so that there is something to wait for

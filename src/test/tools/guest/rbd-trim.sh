@@ -7,7 +7,7 @@ farsight=$1 config=$2 port=$3 directory=$4 device=nbd0
 # used N: bytes that the image takes in the cluster.
 used() {
     touch "$directory/ask-$1"
-    await 30 "the answer to ask-$1" test -e "$directory/used-$1"
+    await 90 "the answer to ask-$1" test -e "$directory/used-$1"
     cat "$directory/used-$1"
 }
 

@@ -40,7 +40,7 @@ loaded() {
 ask() { touch "$directory/$1"; }
 await_done() { await 60 "$1" test -e "$directory/$1.done"; }
 
-await 30 "the server on port $port" listening "$port"
+await 90 "the server on port $port" listening "$port"
 mkdir /mnt/one /mnt/four
 start_client one nbd0
 start_client four nbd1
@@ -51,8 +51,8 @@ mount /dev/nbd0 /mnt/one
 mount /dev/nbd1 /mnt/four
 step "mounted"
 
-load one 40
-load four 40
+load one 54
+load four 54
 for round in ${ROUNDS-1 2 3 4 5 6}; do
     sleep 5
     ask kill-$round

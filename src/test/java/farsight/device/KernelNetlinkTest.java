@@ -75,7 +75,7 @@ class KernelNetlinkTest {
         Path asked = Files.createDirectory(folder.resolve("asked"));
         image("asked/disk.img", 64);
         Commands.Result result = show(new NbdKernel()
-                .limit(Duration.ofMinutes(4))
+                .limit(Duration.ofMinutes(6))
                 .share(asked)
                 .server("exec '" + Project.testTool("faulty-server") + "' '" + asked + "' nbdkit -f -i "
                         + NbdKernel.HOST + " -p " + PORT + " file '" + asked.resolve("disk.img") + "'")
@@ -90,7 +90,7 @@ class KernelNetlinkTest {
         String path = Project.ROOT.resolve("target/test-classes") + ":"
                 + Project.launcher().getParent().resolveSibling("lib") + "/*";
         Commands.Result result = show(new NbdKernel()
-                .limit(Duration.ofMinutes(3))
+                .limit(Duration.ofMinutes(5))
                 .server(server("disk=memory:64MiB"))
                 .run(
                         script("await-server.sh"),

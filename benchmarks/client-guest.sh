@@ -117,7 +117,7 @@ survives() {
     wait $load || status=$?
     if attached && works; then fate="works again"; else fate="is lost"; fi
     if [ $status = 0 ] && [ "$fate" = "works again" ]; then
-        worst=$(sed -n '/^{/,$p' /run/load.json | jq '.jobs[0].write.clat_ns.max / 100000000 | round / 10')
+        worst=$(sed -n '/^{/,$p' /run/load.json | jq '[.jobs[0] | .read, .write | .clat_ns.max] | max / 100000000 | round / 10')
         case $note in
             *but* | *instead*) verdict "**no**$note" ;;
             *) verdict "yes$note (longest request $worst s)" ;;

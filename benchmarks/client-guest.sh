@@ -8,13 +8,13 @@ set +m # nothing here is ended with SIGINT, and what a killed process is called 
 
 rbd_nbd() { timeout 60 rbd-nbd -c "$directory/ceph/farsight.conf" --id farsight "$@"; }
 
-# start CONTENDER: attaches the export to /dev/nbd0, or lets the contender have it again.
+# start CONTENDER: attaches the export to the device, or lets the contender have it again.
 start() {
     case $1 in
         farsight)
-            printf '[nbd]\nfile = "/dev/nbd0"\nresize_poll = "2s"\n[server]\naddress = "10.0.2.2"\n[backend]\nexport = "%s"\n' \
-                $export >/run/client.toml
-            "$farsight" client /run/client.toml >>"$client_log" 2>&1 &
+            printf '[nbd]\nfile = "/dev/%s"\nresize_poll = "2s"\n[server]\naddress = "10.0.2.2"\n[backend]\nexport = "%s"\n' \
+                $device $export >/run/$device.toml
+            "$farsight" client /run/$device.toml >>"$client_log" 2>&1 &
             client=$!
             ;;
         nbd-client) timeout 30 nbd-client 10.0.2.2 10809 /dev/$device -N $export -persist >>"$client_log" 2>&1 || true ;;
@@ -22,23 +22,13 @@ start() {
             timeout 30 nbd-client 10.0.2.2 10809 /dev/$device -N $export -persist -nonetlink >>"$client_log" 2>&1 || true ;;
         rbd-nbd)
             if [ -z "$cookie" ]; then
-                cookie=$(rbd_nbd map rbd/disk --device /dev/$device --try-netlink --show-cookie 2>>"$client_log") || true
+                cookie=$(rbd_nbd map rbd/$export --device /dev/$device --try-netlink --show-cookie 2>>"$client_log") || true
                 cookie=${cookie##* }
             else
-                rbd_nbd attach rbd/disk --device /dev/$device --try-netlink --cookie "$cookie" >>"$client_log" 2>&1 || true
+                rbd_nbd attach rbd/$export --device /dev/$device --try-netlink --cookie "$cookie" >>"$client_log" 2>&1 || true
             fi
             ;;
     esac
-}
-
-# stop CONTENDER: detaches.
-stop() {
-    case $1 in
-        farsight) kill -TERM "$client" && wait "$client" || fail "the client's exit status is $?" ;;
-        nbd-client) nbd-client -d /dev/$device >>"$client_log" 2>&1 ;;
-        rbd-nbd) rbd_nbd unmap /dev/$device >>"$client_log" 2>&1 && cookie= ;;
-    esac
-    await 60 "/dev/$device free" free
 }
 
 # The processes of a contender; the guest has no others of these names.
@@ -133,33 +123,45 @@ job() { # STORAGE CONTENDER JOB OPTIONS...
     local storage=$1 contender=$2 job=$3
     shift 3
     fio --name=t --filename=/dev/$device --direct=1 --ioengine=libaio --size=256M --time_based --runtime="$seconds" \
-        "$@" --output-format=json --output=/run/out.json >/run/fio.log 2>&1 || { cat /run/fio.log "$client_log"; fail "fio $job"; }
+        "$@" --output-format=json --output=/run/out.json >/run/fio.log 2>&1 </dev/null || { cat /run/fio.log "$client_log"; fail "fio $job"; }
     echo "$storage $contender $job $(sed -n '/^{/,$p' /run/out.json | jq '.jobs[0] | (.read.iops + .write.iops) * 10 | round / 10')" \
         | tee -a "$directory/figures"
 }
 
+# All are attached at once and each job is one after another's on all of them, as what else the machine does changes faster
+# than devices are attached. Nobody locks the image "figures", so that it need not change hands.
 figures() {
-    local round turn storage contender
-    for ((round = 1; round <= $1; round++)); do
-        for turn in rbd:farsight rbd:nbd-client rbd:rbd-nbd memory:farsight memory:nbd-client; do
-            storage=${turn%:*} contender=${turn#*:} export=disk
-            [ "$storage" = rbd ] || export=memory
-            [ "$contender" != rbd-nbd ] || command -v rbd-nbd >/dev/null || continue
-            start "$contender"
-            await 60 "/dev/$device of $contender" attached
-            # All of it exists before it is read.
-            if [ "$round" = 1 ] && [ "$contender" = farsight ]; then
-                fio --name=fill --filename=/dev/$device --rw=write --bs=1M --direct=1 --size=256M >/run/fio.log
-            fi
-            job "$storage" "$contender" 4k-randread-1 --rw=randread --bs=4k --iodepth=1
-            job "$storage" "$contender" 4k-randread-32 --rw=randread --bs=4k --iodepth=32
-            job "$storage" "$contender" 4k-randwrite-1 --rw=randwrite --bs=4k --iodepth=1
-            job "$storage" "$contender" 4k-randwrite-32 --rw=randwrite --bs=4k --iodepth=32
-            job "$storage" "$contender" 1M-read-8 --rw=read --bs=1M --iodepth=8
-            job "$storage" "$contender" 1M-write-8 --rw=write --bs=1M --iodepth=8
-            stop "$contender"
-        done
+    local round turn name options number=0
+    local -A devices
+    for turn in rbd:farsight rbd:nbd-client rbd:rbd-nbd memory:farsight memory:nbd-client; do
+        export=figures
+        [[ $turn != memory:* ]] || export=memory
+        [ "${turn#*:}" != rbd-nbd ] || command -v rbd-nbd >/dev/null || continue
+        device=nbd$number
+        number=$((number + 1))
+        start "${turn#*:}"
+        await 90 "/dev/$device of $turn" attached
+        devices[$turn]=$device
+        # All of it exists before it is read.
+        [[ $turn != *:farsight ]] || fio --name=fill --filename=/dev/$device --rw=write --bs=1M --direct=1 --size=256M >/run/fio.log
     done
+    while read -r name options; do
+        for ((round = 1; round <= $1; round++)); do
+            for turn in rbd:farsight rbd:nbd-client rbd:rbd-nbd memory:farsight memory:nbd-client; do
+                [ -n "${devices[$turn]-}" ] || continue
+                device=${devices[$turn]}
+                # shellcheck disable=SC2086 # options are several words
+                job "${turn%:*}" "${turn#*:}" "$name" $options
+            done
+        done
+    done <<'T'
+4k-randread-1 --rw=randread --bs=4k --iodepth=1
+4k-randread-32 --rw=randread --bs=4k --iodepth=32
+4k-randwrite-1 --rw=randwrite --bs=4k --iodepth=1
+4k-randwrite-32 --rw=randwrite --bs=4k --iodepth=32
+1M-read-8 --rw=read --bs=1M --iodepth=8
+1M-write-8 --rw=write --bs=1M --iodepth=8
+T
 }
 
 await 120 "the storage" test -e "$directory/ready"

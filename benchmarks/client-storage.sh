@@ -12,6 +12,8 @@ MINI_CEPH_ADDRESS=10.0.2.2 "$tools/mini-ceph" start "$ceph"
 # Nobody lets librbd cache, so that all do the same work.
 printf '[client]\nrbd_cache = false\n' >>"$ceph/farsight.conf"
 image() { timeout 60 rbd -c "$ceph/farsight.conf" --id farsight --no-progress "$@"; }
+# Without the lock that writers hand each other.
+image create --size 256M --image-feature layering rbd/figures
 for image in disk:256M smaller:64M; do
     image create --size "${image#*:}" "rbd/${image%:*}"
     cat >"$directory/${image%:*}.toml" <<T
@@ -24,6 +26,10 @@ ceph_user = "farsight"
 backend = "rbd"
 pool = "rbd"
 image = "${image%:*}"
+[exports.figures]
+backend = "rbd"
+pool = "rbd"
+image = "figures"
 [exports.memory]
 backend = "memory"
 size = "256MiB"

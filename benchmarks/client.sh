@@ -3,12 +3,12 @@
 # Mode Linux, one processor) on the same image of one Ceph cluster, which the first two reach through a farsight server
 # and rbd-nbd by itself: what each survives under fio with verification, each in a new guest, and their throughput in
 # turn in one guest. Prints Markdown.
-#   benchmarks/client.sh [--rounds 3] [--seconds 3] [--faults REGEX] [--contenders REGEX] [--keep-logs DIRECTORY]
+#   benchmarks/client.sh [--rounds 5] [--seconds 2] [--faults REGEX] [--contenders REGEX] [--keep-logs DIRECTORY]
 # --rounds 0 leaves the throughput out, --faults - the faults. Exit status 1 when farsight does not survive something,
 # 2 when something could not run that has to.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
-rounds=3 seconds=3 faults=. contenders=. logs=
+rounds=5 seconds=2 faults=. contenders=. logs=
 while [ $# -gt 1 ]; do
     case $1 in
         --rounds) rounds=$2 ;;
@@ -33,7 +33,7 @@ guest() { # LIMIT NAME ARGUMENTS...: in a new guest beside new storage
     local limit=$1 name=$2 directory=$work/$2 status=0
     shift 2
     mkdir "$directory"
-    src/test/tools/nbd-kernel -t "$limit" -d "$directory" \
+    src/test/tools/nbd-kernel -t "$limit" -n 8 -d "$directory" \
         -s "exec benchmarks/client-storage.sh '$farsight' '$directory'" \
         -- benchmarks/client-guest.sh "$farsight" "$directory" "$@" >"$work/$name.log" 2>&1 || status=$?
     [ -z "$logs" ] || cp "$work/$name.log" "$logs/"
@@ -94,13 +94,21 @@ median() { # STORAGE CONTENDER JOB
     awk -v s="$1" -v c="$2" -v j="$3" '$1 == s && $2 == c && $3 == j {print $4}' "$work/figures/figures" | sort -n |
         awk '{v[NR] = $1} END {if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'
 }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN {if (b > 0) printf "%.2f", a / b; else print "not run"}'; }
+ratio() { # STORAGE CONTENDER JOB: the median of what farsight did in each round to what the contender did next
+    awk -v s="$1" -v c="$2" -v j="$3" '$1 == s && $3 == j && $2 == "farsight" {f = $4}
+        $1 == s && $3 == j && $2 == c && $4 > 0 {print f / $4}' "$work/figures/figures" | sort -n |
+        awk '{v[NR] = $1} END {if (NR) printf "%.2f (%.2f to %.2f)", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2, v[1], v[NR]
+            else print "not run"}'
+}
+round() { printf '%.0f' "${1:-0}"; }
 printf '\n| IOPS | farsight, rbd | nbd-client, rbd | rbd-nbd | to nbd-client | to rbd-nbd | farsight, memory | nbd-client, memory | to nbd-client |\n'
 echo "|---|---|---|---|---|---|---|---|---|"
 for job in 4k-randread-1 4k-randread-32 4k-randwrite-1 4k-randwrite-32 1M-read-8 1M-write-8; do
     f=$(median rbd farsight $job) n=$(median rbd nbd-client $job) r=$(median rbd rbd-nbd $job)
     mf=$(median memory farsight $job) mn=$(median memory nbd-client $job)
     kind=${job#*-}
-    echo "| ${job%%-*} ${kind%-*}, depth ${job##*-} | $f | $n | ${r:-not run} | $(ratio "$f" "$n") | $(ratio "$f" "${r:-0}") | $mf | $mn | $(ratio "$mf" "$mn") |"
+    echo "| ${job%%-*} ${kind%-*}, depth ${job##*-} | $(round "$f") | $(round "$n") | $(round "$r")" \
+        "| $(ratio rbd nbd-client $job) | $(ratio rbd rbd-nbd $job)" \
+        "| $(round "$mf") | $(round "$mn") | $(ratio memory nbd-client $job) |"
 done
 exit $failed

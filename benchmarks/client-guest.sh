@@ -59,7 +59,7 @@ replace() { # NUMBER CONFIGURATION
 verdict() { step "$contender: $fault: $*"; echo "$*" >"$directory/verdict"; exit 0; }
 
 survives() {
-    local size load status=0 fate worst note=
+    local size load end status=0 fate worst note=
     start "$contender"
     until attached; do
         [ "$SECONDS" -lt 90 ] || { cat "$client_log"; verdict "could not run: $(tail -n 1 "$client_log")"; }
@@ -99,7 +99,8 @@ survives() {
             ;;
         grow)
             ask grow
-            for _ in $(seq 400); do [ "$(bytes)" != $((384 << 20)) ] || break; sleep 0.1; done
+            end=$((SECONDS + 30))
+            until [ "$(bytes)" = $((384 << 20)) ] || [ $SECONDS -ge $end ]; do sleep 0.5; done
             [ "$(bytes)" = $((384 << 20)) ] || note=", but the device's size stays as it was"
             ;;
     esac

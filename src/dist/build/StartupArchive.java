@@ -4,6 +4,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.TreeSet;
+import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -12,9 +16,6 @@ import java.util.stream.Stream;
  * comes the same archive, byte for byte. No start depends on it, so that a Java that cannot make one fails no build.
  */
 final class StartupArchive {
-    /** Used when a client is still there at the end, which is chance. */
-    private static final String BY_CHANCE = "farsight/server/Draining";
-
     private StartupArchive() {}
 
     public static void main(String[] arguments) throws Exception {
@@ -24,8 +25,17 @@ final class StartupArchive {
         Path classes = work.resolve("classes");
         Path made = work.resolve("farsight.jsa");
         Files.deleteIfExists(archive);
-        if (run(home, "-Xshare:off -XX:DumpLoadedClassList=" + classes, "rehearse")) {
-            Files.write(classes, lasting(classes));
+        TreeSet<String> all = ofProgram(home);
+        // What one run leaves out by chance another one has.
+        boolean rehearsed = true;
+        for (int i = 0; i < 2 && rehearsed; i++) {
+            rehearsed = run(home, "-Xshare:off -XX:DumpLoadedClassList=" + classes, "rehearse");
+            if (rehearsed) {
+                addLasting(classes, all);
+            }
+        }
+        if (rehearsed) {
+            Files.write(classes, all);
             if (run(home, "-Xshare:dump -XX:SharedClassListFile=" + classes + " -XX:SharedArchiveFile=" + made)) {
                 Files.copy(made, archive);
             }
@@ -38,14 +48,24 @@ final class StartupArchive {
         }
     }
 
+    /** Every class of the program: which of them a run comes to use may be chance. */
+    private static TreeSet<String> ofProgram(Path home) throws IOException {
+        try (JarFile jar = new JarFile(home.resolve("lib/farsight.jar").toFile())) {
+            return jar.stream()
+                    .map(JarEntry::getName)
+                    .filter(name -> name.startsWith("farsight/") && name.endsWith(".class"))
+                    .filter(name -> !name.startsWith("farsight/bindings/") && !name.endsWith("-info.class"))
+                    .map(name -> name.substring(0, name.length() - ".class".length()))
+                    .collect(Collectors.toCollection(TreeSet::new));
+        }
+    }
+
     /** What is the same in every run: neither the order in which threads came to their classes, nor what they resolved. */
-    private static List<String> lasting(Path classes) throws IOException {
+    private static void addLasting(Path classes, TreeSet<String> all) throws IOException {
         try (Stream<String> lines = Files.lines(classes)) {
-            return lines.filter(line -> !line.startsWith("#") && !line.startsWith("@cp ") && !line.contains(BY_CHANCE))
+            lines.filter(line -> !line.startsWith("#") && !line.startsWith("@cp "))
                     .map(line -> line.replaceFirst(" id: \\d+$", ""))
-                    .sorted()
-                    .distinct()
-                    .toList();
+                    .forEach(all::add);
         }
     }
 

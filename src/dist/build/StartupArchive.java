@@ -1,12 +1,14 @@
 import java.io.File;
 import java.io.IOException;
+import java.net.URI;
+import java.nio.file.FileSystem;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeSet;
-import java.util.jar.JarEntry;
-import java.util.jar.JarFile;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -50,9 +52,22 @@ final class StartupArchive {
 
     /** Every class of the program: which of them a run comes to use may be chance. */
     private static TreeSet<String> ofProgram(Path home) throws IOException {
-        try (JarFile jar = new JarFile(home.resolve("lib/farsight.jar").toFile())) {
-            return jar.stream()
-                    .map(JarEntry::getName)
+        Path runtime = home.resolve("runtime");
+        if (Files.isDirectory(runtime)) {
+            Map<String, String> java = Map.of("java.home", runtime.toString());
+            try (FileSystem modules = FileSystems.newFileSystem(URI.create("jrt:/"), java)) {
+                return ofProgram(modules, "/modules/farsight");
+            }
+        }
+        try (FileSystem jar = FileSystems.newFileSystem(home.resolve("lib/farsight.jar"))) {
+            return ofProgram(jar, "/");
+        }
+    }
+
+    private static TreeSet<String> ofProgram(FileSystem files, String root) throws IOException {
+        Path top = files.getPath(root);
+        try (Stream<Path> all = Files.walk(top)) {
+            return all.map(file -> top.relativize(file).toString())
                     .filter(name -> name.startsWith("farsight/") && name.endsWith(".class"))
                     .filter(name -> !name.startsWith("farsight/bindings/") && !name.endsWith("-info.class"))
                     .map(name -> name.substring(0, name.length() - ".class".length()))

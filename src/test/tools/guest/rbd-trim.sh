@@ -26,5 +26,13 @@ umount /mnt
 empty=$(used 2)
 step "used after fstrim: $empty"
 detach TERM
+
+# The same once more, as [backend] read_only = true attaches it.
+FARSIGHT_BACKEND_READ_ONLY=true attach "$config"
+[ "$(blockdev --getro /dev/$device)" = 1 ] || fail "read_only in [backend] attaches a device that can be written"
+head -c 512 /dev/zero 2>/dev/null >/dev/$device && fail "a device of read_only takes a write"
+mount -o ro /dev/$device /mnt || fail "what is read-only cannot be mounted so"
+umount /mnt
+detach TERM
 [ "$full" -ge 100000000 ] || fail "100 MB were written, but only $full bytes are used"
 [ "$empty" -lt $((full / 2)) ] || fail "fstrim has freed nothing: $empty of $full bytes are used"

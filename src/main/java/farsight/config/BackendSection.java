@@ -6,15 +6,23 @@ import java.util.Map;
 
 /**
  * {@code [backend]} of the client's file: a backend's name with its keys, or the name of an export. Both reach the server
- * as an export name, so what that cannot carry is a mistake here and not a surprise there.
+ * as an export name, so what that cannot carry is a mistake here and not a surprise there. But {@code read_only} is the
+ * client's own: its device then refuses writes.
  */
 final class BackendSection {
+    private static final String READ_ONLY = "read_only";
+
     private final Section section;
     private final Map<String, BackendProvider> providers;
 
     BackendSection(Section section, Map<String, BackendProvider> providers) {
         this.section = section;
         this.providers = providers;
+    }
+
+    /** Whether the device refuses writes, whatever the export takes. */
+    boolean readOnly() {
+        return section.flag(READ_ONLY, false);
     }
 
     /** The export name that the section stands for; anything when there are problems. */
@@ -69,7 +77,7 @@ final class BackendSection {
 
     /** {@code false} and {@code ""} are what a setting is when nothing is said. */
     private void arrives(String key, Object value, Settings carried) {
-        boolean says = !value.equals(false) && !value.equals("");
+        boolean says = !value.equals(false) && !value.equals("") && !key.equals(READ_ONLY);
         if (says && !value.equals(carried.values().get(key))) {
             section.problem(
                     key,

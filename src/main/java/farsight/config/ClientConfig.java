@@ -52,15 +52,16 @@ public record ClientConfig(DeviceConfig device, NbdUri server) {
         Section address = root.requiredTable("server");
         Section backend = root.requiredTable("backend");
 
-        DeviceConfig device = device(nbd);
+        BackendSection storage = new BackendSection(backend, providers);
+        DeviceConfig device = device(nbd, storage.readOnly());
         nbd.rejectUnknown();
-        NbdUri server = server(address, new BackendSection(backend, providers).exportName());
+        NbdUri server = server(address, storage.exportName());
         root.rejectUnknown();
         file.finish();
         return new ClientConfig(device, server);
     }
 
-    private static DeviceConfig device(Section nbd) {
+    private static DeviceConfig device(Section nbd, boolean readOnly) {
         DeviceConfig preset = DeviceConfig.DEFAULT;
         DeviceConfig.Attach attach = attach(nbd);
         Duration reconnect = time(nbd, "reconnect", preset.reconnect());
@@ -72,7 +73,7 @@ public record ClientConfig(DeviceConfig device, NbdUri server) {
                 time(nbd, "timeout", preset.timeout()),
                 time(nbd, "dead_timeout", reconnect),
                 reconnect,
-                nbd.flag("read_only", false),
+                nbd.flag("read_only", false) || readOnly,
                 nbd.flag("swap", false),
                 time(nbd, "resize_poll", preset.resizePoll()));
     }

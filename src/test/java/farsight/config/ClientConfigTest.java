@@ -223,13 +223,31 @@ class ClientConfigTest {
                 "name = 'disk'; path = '' | 6:1: [backend]: 'disk:' needs a path",
                 "export = 'a'; name = 'disk' | 6:1: [backend] has both name (a backend) and export (a name of the"
                         + " server's); leave one out",
-                "export = 'a'; path = 'x' | 7:1: unknown key 'path' in [backend]; known are export, name",
+                "export = 'a'; path = 'x' | 7:1: unknown key 'path' in [backend]; known are read_only, export,"
+                        + " name",
                 "export = \"a\\u0000\" | 6:1: [backend] export: a NUL (\\u0000) cannot be part of it; remove it",
             },
             delimiter = '|',
             quoteCharacter = '`')
     void aWrongBackendIsRefusedWithTheReason(String keys, String problem) {
         assertThat(refused(backend(keys))).isEqualTo("c.toml:" + problem);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "name = 'disk'; path = 'x'; read_only = true",
+                "name = 'net'; pool = 'p'; image = 'i'; read_only = true",
+                "export = 'x'; read_only = true"
+            })
+    void aBackendThatIsReadOnlyMakesTheDeviceSo(String keys) throws IOException {
+        assertThat(read(backend(keys)).device().readOnly()).isTrue();
+        String writable = keys.replace("true", "false");
+        assertThat(read(backend(writable)).device().readOnly()).isFalse();
+        assertThat(read(backend(keys)).exportName())
+                .isEqualTo(read(backend(writable)).exportName());
+        assertThat(refused(backend(keys.replace("true", "1"))))
+                .endsWith("[backend] read_only must be true or false, not 1");
     }
 
     @Test

@@ -199,6 +199,7 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
                 synchronized (sendLock) {
                     int bytes = Requests.write(header, negotiated.extended(), 0, Nbd.NBD_CMD_DISC, 0, 0, 0);
                     socket.send(header.address(), bytes);
+                    socket.finish();
                 }
             } catch (NbdException e) {
                 // It is gone already, which is what was wanted.

@@ -155,6 +155,25 @@ public final class ClientHandshake {
         noZeroes = (answer & Nbd.NBD_FLAG_NO_ZEROES) != 0;
         request.set(Wire.INT, 0, answer);
         socket.send(request.asSlice(0, 4));
+        if (socket.wantsTls()) {
+            startTls();
+        }
+    }
+
+    /** Nothing goes on in the clear when TLS is wanted, whatever the server, or somebody in between, answers. */
+    private void startTls() throws NbdException {
+        if (!fixed) {
+            throw wrong("the server does not offer TLS: it does not speak the fixed newstyle handshake");
+        }
+        option(Nbd.NBD_OPT_STARTTLS, 0);
+        Reply reply = reply(Nbd.NBD_OPT_STARTTLS);
+        if (reply.isError()) {
+            throw wrong("the server does not offer TLS: " + reason(reply));
+        }
+        if (reply.type() != Nbd.NBD_REP_ACK || reply.data().byteSize() != 0) {
+            throw unexpected(Nbd.NBD_OPT_STARTTLS, reply);
+        }
+        socket.startTls();
     }
 
     // ---- options -------------------------------------------------------------------------------------------------

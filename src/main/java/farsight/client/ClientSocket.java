@@ -1,16 +1,19 @@
 package farsight.client;
 
 import farsight.config.NbdUri;
+import farsight.config.TlsPlace;
 import farsight.sys.CallState;
 import farsight.sys.ErrnoException;
 import farsight.sys.IoVec;
 import farsight.sys.QuickCalls;
 import farsight.sys.SocketAddress;
+import farsight.tls.TlsClient;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.nio.file.Path;
 import java.time.Duration;
 
 /**
@@ -27,6 +30,29 @@ public final class ClientSocket implements Transport, AutoCloseable {
     private long deadline;
     private volatile Activity activity;
     private boolean closed;
+
+    /** What is asked for before anything else is; null for no TLS. */
+    private TlsClient wanted;
+
+    private TlsTransport tls;
+
+    /** The bytes as they are on the wire. */
+    private final Transport wire = new Transport() {
+        @Override
+        public String peer() {
+            return peer;
+        }
+
+        @Override
+        public long receiveSome(long address, long length) throws NbdException {
+            return receiveWire(address, length);
+        }
+
+        @Override
+        public void send(long address, long length) throws NbdException {
+            sendWire(address, length, false);
+        }
+    };
 
     /** Decides whether a silent server is a lost one. */
     interface Activity {
@@ -47,6 +73,23 @@ public final class ClientSocket implements Transport, AutoCloseable {
      */
     @SuppressWarnings("exports") // for the program's own use
     public static ClientSocket connect(NbdUri uri, Duration timeout) throws IOException {
+        // Files that are wrong are said before anybody is bothered.
+        TlsClient tls = uri.tls() == null ? null : tls(uri);
+        ClientSocket socket = open(uri, timeout);
+        socket.wanted = tls;
+        return socket;
+    }
+
+    private static TlsClient tls(NbdUri uri) throws IOException {
+        TlsPlace place = uri.tls();
+        String host = uri.isUnix() ? "localhost" : uri.host();
+        return new TlsClient(
+                place.certificates() == null ? null : Path.of(place.certificates()),
+                place.hostname() == null ? host : place.hostname(),
+                place.verify());
+    }
+
+    private static ClientSocket open(NbdUri uri, Duration timeout) throws IOException {
         int millis = Math.clamp(timeout.toMillis(), 1, Integer.MAX_VALUE);
         if (uri.isUnix()) {
             return connect(new SocketAddress.Unix(uri.socket()), millis);
@@ -84,6 +127,16 @@ public final class ClientSocket implements Transport, AutoCloseable {
         return socket;
     }
 
+    /** Whether TLS has to begin before anything is asked for. */
+    boolean wantsTls() {
+        return wanted != null && tls == null;
+    }
+
+    /** Shakes hands: the server has said that it is ready for TLS. */
+    void startTls() throws NbdException {
+        tls = new TlsTransport(wire, wanted.engine());
+    }
+
     public int fd() {
         return fd;
     }
@@ -118,6 +171,10 @@ public final class ClientSocket implements Transport, AutoCloseable {
 
     @Override
     public long receiveSome(long address, long length) throws NbdException {
+        return tls == null ? receiveWire(address, length) : tls.receiveSome(address, length);
+    }
+
+    private long receiveWire(long address, long length) throws NbdException {
         while (true) {
             awaitWithinLimit();
             long n = QuickCalls.receive(receiving, fd, address, Math.min(most, length));
@@ -168,6 +225,14 @@ public final class ClientSocket implements Transport, AutoCloseable {
     }
 
     private void send(long address, long length, boolean more) throws NbdException {
+        if (tls != null) {
+            tls.send(address, length);
+        } else {
+            sendWire(address, length, more);
+        }
+    }
+
+    private void sendWire(long address, long length, boolean more) throws NbdException {
         for (long done = 0; done < length; ) {
             long n = QuickCalls.send(sending, fd, address + done, length - done, more);
             if (n >= 0) {
@@ -184,6 +249,9 @@ public final class ClientSocket implements Transport, AutoCloseable {
         gather.add(header, headerLength);
         if (length > 0) {
             gather.add(payload, length);
+        }
+        if (tls != null) {
+            tls.send(gather);
         }
         while (!gather.isEmpty()) {
             long n = QuickCalls.send(sending, fd, gather);
@@ -204,6 +272,9 @@ public final class ClientSocket implements Transport, AutoCloseable {
     long sendFile(long header, long headerLength, int file, MemorySegment position, long offset, long length)
             throws NbdException {
         send(header, headerLength, true);
+        if (tls != null) {
+            return -QuickCalls.EINVAL; // the kernel would send it as it is
+        }
         position.set(ValueLayout.JAVA_LONG, 0, offset);
         for (long done = 0; done < length; ) {
             long n = QuickCalls.sendFile(sending, fd, file, position, length - done);
@@ -223,6 +294,13 @@ public final class ClientSocket implements Transport, AutoCloseable {
         return length;
     }
 
+    /** Tells the server that nothing more is sent, where there is a way to. */
+    void finish() throws NbdException {
+        if (tls != null) {
+            tls.finish();
+        }
+    }
+
     /** Ends both directions: a thread that is receiving returns. */
     void shutdown() {
         QuickCalls.shutdown(fd);
@@ -235,6 +313,9 @@ public final class ClientSocket implements Transport, AutoCloseable {
             closed = true;
             QuickCalls.close(fd);
             gather.close();
+            if (tls != null) {
+                tls.close();
+            }
         }
     }
 }

@@ -1,30 +1,38 @@
 package farsight.config;
 
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 
 /**
  * Where an export is (doc/uri.md of the NBD project): {@code nbd://host:port/export} or
- * {@code nbd+unix:///export?socket=/path}. {@link #toString} gives the one form that {@link #parse} reads back as an
+ * {@code nbd+unix:///export?socket=/path}, with {@code nbds} for TLS. {@link #toString} gives the one form that {@link #parse} reads back as an
  * equal URI.
  *
  * @param host an address or a name; null for a unix socket
  * @param port for TCP, 1 to 65535
  * @param socket path of the unix socket; null for TCP
  * @param export the export's name, empty for the default one
+ * @param tls how to speak TLS; null to do without
  */
-public record NbdUri(String host, int port, String socket, String export) {
+public record NbdUri(String host, int port, String socket, String export, TlsPlace tls) {
     private static final String TCP = "nbd";
     private static final String UNIX = "nbd+unix";
+    private static final String SECURE = "nbds";
+    private static final String SECURE_UNIX = "nbds+unix";
     private static final String SOCKET = "socket";
+    private static final List<String> KNOWN =
+            List.of(SOCKET, TlsPlace.CERTIFICATES, TlsPlace.HOSTNAME, TlsPlace.VERIFY);
 
     /** TCP. An IPv6 address is brought to its one short form. */
     public static NbdUri tcp(String host, int port, String export) {
-        return new NbdUri(host == null ? null : Host.canonical(host), port, null, export);
+        return new NbdUri(host == null ? null : Host.canonical(host), port, null, export, null);
     }
 
     public static NbdUri unix(String socket, String export) {
-        return new NbdUri(null, 0, socket, export);
+        return new NbdUri(null, 0, socket, export, null);
     }
 
     public boolean isUnix() {
@@ -41,9 +49,9 @@ public record NbdUri(String host, int port, String socket, String export) {
     public static NbdUri parse(String text) {
         int colon = text.indexOf("://");
         String scheme = text.substring(0, Math.max(0, colon)).toLowerCase(Locale.ROOT);
-        if (scheme.equals("nbds") || scheme.equals("nbds+unix")) {
-            throw wrong(
-                    text, "TLS (" + scheme + "://) is not supported yet; use " + scheme.replace("nbds", "nbd") + "://");
+        boolean secure = scheme.equals(SECURE) || scheme.equals(SECURE_UNIX);
+        if (secure) {
+            scheme = scheme.replace(SECURE, TCP);
         }
         if (!scheme.equals(TCP) && !scheme.equals(UNIX)) {
             throw wrong(text, "not nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH");
@@ -61,27 +69,54 @@ public record NbdUri(String host, int port, String socket, String export) {
         ExportName.problem(export).ifPresent(problem -> {
             throw wrong(text, "the export's name " + problem);
         });
-        String socket = socket(text, query);
-        return scheme.equals(UNIX) ? unix(text, authority, socket, export) : tcp(text, authority, socket, export);
+        Map<String, String> parameters = parameters(text, query);
+        String socket = parameters.remove(SOCKET);
+        NbdUri place =
+                scheme.equals(UNIX) ? unix(text, authority, socket, export) : tcp(text, authority, socket, export);
+        if (!secure) {
+            if (!parameters.isEmpty()) {
+                throw wrong(text, parameters.keySet().iterator().next() + " goes with nbds:// and nbds+unix://");
+            }
+            return place;
+        }
+        return new NbdUri(place.host, place.port, place.socket, place.export, tls(text, parameters));
     }
 
     /** "Any other query parameters which the client does not understand SHOULD be diagnosed" (doc/uri.md). */
-    private static String socket(String text, String query) {
-        String socket = null;
+    private static Map<String, String> parameters(String text, String query) {
+        Map<String, String> all = new LinkedHashMap<>();
         for (String parameter : query.split("&", -1)) {
             int equals = parameter.indexOf('=');
             String name = equals < 0 ? parameter : parameter.substring(0, equals);
-            if (name.equals(SOCKET) && equals >= 0 && socket == null) {
-                socket = decode(text, parameter.substring(equals + 1));
-            } else if (name.equals(SOCKET)) {
-                throw wrong(text, "there must be one socket=PATH");
-            } else if (name.startsWith("tls-")) {
-                throw wrong(text, "TLS (" + name + ") is not supported yet; leave it out");
+            if (KNOWN.contains(name) && (equals < 0 || all.containsKey(name))) {
+                throw wrong(text, "there must be one " + name + "=" + (name.equals(SOCKET) ? "PATH" : "VALUE"));
+            } else if (KNOWN.contains(name)) {
+                all.put(name, decode(text, parameter.substring(equals + 1)));
             } else if (!parameter.isEmpty()) {
-                throw wrong(text, "unknown parameter '" + name + "'; the only one is socket=PATH");
+                throw wrong(text, "unknown parameter '" + name + "'; known are " + String.join(", ", KNOWN));
             }
         }
-        return socket;
+        return all;
+    }
+
+    private static TlsPlace tls(String text, Map<String, String> parameters) {
+        String certificates = parameters.get(TlsPlace.CERTIFICATES);
+        String hostname = parameters.get(TlsPlace.HOSTNAME);
+        String verify = parameters.getOrDefault(TlsPlace.VERIFY, "true");
+        if (certificates != null && (certificates.isEmpty() || certificates.indexOf('\0') >= 0)) {
+            throw wrong(text, "tls-certificates must be a directory");
+        }
+        if (hostname != null && hostname.isEmpty()) {
+            throw wrong(text, "tls-hostname must be a name or an address");
+        }
+        return new TlsPlace(
+                certificates,
+                hostname,
+                switch (verify) {
+                    case "true", "1" -> true;
+                    case "false", "0" -> false;
+                    default -> throw wrong(text, "tls-verify-peer must be true or false");
+                });
     }
 
     private static NbdUri unix(String text, String authority, String socket, String export) {
@@ -105,7 +140,7 @@ public record NbdUri(String host, int port, String socket, String export) {
             throw wrong(text, "a socket goes with nbd+unix:///EXPORT?socket=PATH");
         }
         if (authority.indexOf('@') >= 0) {
-            throw wrong(text, "users are for TLS, which is not supported yet; leave out what is before the '@'");
+            throw wrong(text, "users (TLS with pre-shared keys) are not supported; leave out what is before the '@'");
         }
         int bracket = authority.lastIndexOf(']');
         int colon = authority.indexOf(':', Math.max(0, bracket));
@@ -156,10 +191,13 @@ public record NbdUri(String host, int port, String socket, String export) {
     @Override
     public String toString() {
         if (isUnix()) {
-            return "nbd+unix:///" + Percent.encode(export) + "?socket=" + Percent.encode(socket);
+            return (tls == null ? UNIX : SECURE_UNIX) + ":///" + Percent.encode(export) + "?socket="
+                    + Percent.encode(socket) + (tls == null ? "" : tls.parameters());
         }
         String address = host.indexOf(':') < 0 ? Percent.encode(host) : "[" + host.replace("%", "%25") + "]";
-        return "nbd://" + address + (port == ServerConfig.DEFAULT_PORT ? "" : ":" + port) + "/"
-                + Percent.encode(export);
+        String parameters = tls == null ? "" : tls.parameters();
+        return (tls == null ? TCP : SECURE) + "://" + address
+                + (port == ServerConfig.DEFAULT_PORT ? "" : ":" + port) + "/" + Percent.encode(export)
+                + (parameters.isEmpty() ? "" : "?" + parameters.substring(1));
     }
 }

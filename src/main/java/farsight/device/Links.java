@@ -54,6 +54,10 @@ record Links(List<ClientSocket> sockets, Negotiated export, int blockSize) {
 
     /** One connection, added to a list as soon as there is something to close. */
     static Negotiated open(NbdUri uri, Duration limit, List<ClientSocket> sockets) throws IOException {
+        if (uri.tls() != null) {
+            throw new NbdException("the kernel's client does not speak TLS: attach nbd:// instead, over a network or a"
+                    + " tunnel that you trust");
+        }
         ClientSocket socket = ClientSocket.connect(uri, limit);
         sockets.add(socket);
         if (!uri.isUnix()) {

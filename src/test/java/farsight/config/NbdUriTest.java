@@ -37,7 +37,7 @@ class NbdUriTest {
         "nbd://h%6Fst/a, host, 10809, a",
     })
     void tcp(String text, String host, int port, String export) {
-        assertThat(NbdUri.parse(text)).isEqualTo(new NbdUri(host, port, null, export));
+        assertThat(NbdUri.parse(text)).isEqualTo(NbdUri.tcp(host, port, export));
     }
 
     @ParameterizedTest
@@ -61,13 +61,16 @@ class NbdUriTest {
                 "disk.img | not nbd://HOST",
                 "http://host/a | not nbd://HOST",
                 "nbd:host/a | not nbd://HOST",
-                "nbds://host/a | TLS (nbds://) is not supported yet; use nbd://",
-                "nbds+unix:///a?socket=/x | TLS (nbds+unix://) is not supported yet; use nbd+unix://",
-                "nbd://host/a?tls-type=x509 | TLS (tls-type) is not supported yet",
+                "nbds+unix:///a | the path of the socket is missing",
+                "nbds://host/a?tls-verify-peer=maybe | tls-verify-peer must be true or false",
+                "nbds://host/a?tls-certificates= | tls-certificates must be a directory",
+                "nbds://host/a?tls-hostname= | tls-hostname must be a name or an address",
+                "nbds://host/a?tls-hostname=a&tls-hostname=b | there must be one tls-hostname=VALUE",
+                "nbd://host/a?tls-type=x509 | unknown parameter 'tls-type'; known are socket, tls-certificates,",
                 "nbd://host/a?x=1 | unknown parameter 'x'",
                 "nbd://host/a?socket=/x | a socket goes with nbd+unix",
                 "nbd://host/a#b | is written %23",
-                "nbd://user@host/a | users are for TLS",
+                "nbd://user@host/a | users (TLS with pre-shared keys) are not supported",
                 "nbd://host:0/a | the port must be from 1 to 65535",
                 "nbd://host:65536/a | the port must be from 1 to 65535",
                 "nbd://host:-1/a | the port must be from 1 to 65535",
@@ -90,7 +93,7 @@ class NbdUriTest {
                 "nbd+unix:///a?socket=x&socket=y | there must be one socket=PATH",
                 "nbd+unix:///a?socket=%00x | abstract sockets are not supported",
                 "nbd+unix://tmp/x?socket=y | three slashes",
-                "nbd+unix:///a?socket=/x&tls-hostname=b | TLS (tls-hostname)",
+                "nbd+unix:///a?socket=/x&tls-hostname=b | tls-hostname goes with nbds:// and nbds+unix://",
             },
             delimiter = '|')
     void whatIsNoUriIsRefusedWithTheReason(String text, String reason) {
@@ -160,5 +163,21 @@ class NbdUriTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> NbdUri.parse("nbd+unix:///a?socket=" + "a".repeat(108)))
                 .withMessageContaining("at most 107 bytes");
+    }
+
+    @Test
+    void tlsIsPartOfTheUriAndComesBack() {
+        NbdUri uri = NbdUri.parse("NBDS://server:1/a?tls-verify-peer=0&tls-certificates=/c%20d&tls-hostname=b");
+        assertThat(uri).isEqualTo(new NbdUri("server", 1, null, "a", new TlsPlace("/c d", "b", false)));
+        assertThat(uri)
+                .asString()
+                .startsWith("nbds://server:1/a?tls-certificates=")
+                .contains("&tls-hostname=b&");
+        assertThat(NbdUri.parse(uri.toString())).isEqualTo(uri);
+        NbdUri unix = NbdUri.parse("nbds+unix:///a?tls-hostname=b&socket=/x");
+        assertThat(unix).isEqualTo(new NbdUri(null, 0, "/x", "a", new TlsPlace(null, "b", true)));
+        assertThat(NbdUri.parse(unix.toString())).isEqualTo(unix);
+        assertThat(NbdUri.parse("nbds://server/a").tls()).isEqualTo(TlsPlace.DEFAULT);
+        assertThat(NbdUri.parse("nbd://server/a").tls()).isNull();
     }
 }

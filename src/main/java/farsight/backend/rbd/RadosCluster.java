@@ -20,11 +20,11 @@ final class RadosCluster implements AutoCloseable {
 
     /**
      * What is better for a server than librbd's own defaults; the configuration's options come after them. A cache of
-     * writes would lose what was acknowledged when the cluster blocklists this client. A write that is sent from the
-     * request's memory completes only when nothing in librbd refers to that memory any more; see architecture.md.
+     * writes would lose what was acknowledged when the cluster blocklists this client. Writes are sent from the request's
+     * memory, which stays as it is until the completion, whatever became of the client.
      */
     private static final Map<String, String> DEFAULTS = Map.of(
-            "client_mount_timeout", CONNECT_SECONDS, "rbd_cache", "false", "rbd_disable_zero_copy_writes", "true");
+            "client_mount_timeout", CONNECT_SECONDS, "rbd_cache", "false", "rbd_disable_zero_copy_writes", "false");
 
     private final MemorySegment handle;
     private int users;

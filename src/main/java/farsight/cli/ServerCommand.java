@@ -85,15 +85,18 @@ final class ServerCommand implements Callable<Integer> {
             service.stopping();
             server.close();
         });
+        String where = server.uris().isEmpty()
+                ? "one connection"
+                : server.uris().getFirst().toString();
+        if (file != null) {
+            Hangup.onSignal(new Reload(server, service, () -> configuration(providers), config, where));
+        }
         if (sockets.isEmpty()) {
             for (NbdUri uri : server.uris()) {
                 System.out.println("farsight: serving " + uri);
             }
             System.out.flush();
         } // else whoever gave the sockets knows them, and standard output may be one of them or his own
-        String where = server.uris().isEmpty()
-                ? "one connection"
-                : server.uris().getFirst().toString();
         service.ready("serving " + where, () -> server.isResponsive(RESPONSE_LIMIT));
         server.awaitStop();
         if (streams != null) {

@@ -53,6 +53,16 @@ final class Service {
                         Thread.ofPlatform().name("watchdog").daemon(true).start(() -> watch(time.dividedBy(2), works)));
     }
 
+    /** The configuration is read anew; {@link #reloaded} ends this, whatever came of it. */
+    void reloading() {
+        tell(notification::reloading);
+    }
+
+    /** @param status one line for people */
+    void reloaded(String status) {
+        tell(() -> notification.ready(status));
+    }
+
     /** A new line for people. */
     void status(String status) {
         tell(() -> notification.status(status));

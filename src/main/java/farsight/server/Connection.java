@@ -23,6 +23,10 @@ final class Connection implements ChannelHandler {
     private volatile ServerLoop loop;
 
     private final SocketAddress peer;
+
+    /** Those that were in force when it came. */
+    private final Limits limits;
+
     private final long started;
     private Channel channel;
 
@@ -42,6 +46,7 @@ final class Connection implements ChannelHandler {
         this.server = server;
         this.loop = loop;
         this.peer = peer;
+        limits = server.limits();
         started = loop.loop().now();
     }
 
@@ -74,7 +79,7 @@ final class Connection implements ChannelHandler {
     }
 
     Limits limits() {
-        return server.limits();
+        return limits;
     }
 
     /** Whether a client may turn to TLS. */

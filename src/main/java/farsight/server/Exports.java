@@ -1,7 +1,6 @@
 package farsight.server;
 
 import farsight.backend.Backend;
-import farsight.backend.BackendProvider;
 import farsight.backend.Device;
 import farsight.backend.Settings;
 import farsight.config.ExportConfig;
@@ -14,9 +13,11 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -47,43 +48,115 @@ final class Exports implements AutoCloseable {
     /** An open or opening export, and how many use it. */
     private static final class Entry {
         final CompletableFuture<Export> export = new CompletableFuture<>();
+
+        /** What it was opened by; null when a client named it itself. */
+        final ExportConfig config;
+
+        /** What its storage comes from; null when there is no such thing, which fails. */
+        final Backend backend;
+
         int users = 1;
+
+        /** Whether it is offered no more: it is closed with its last connection, whatever it is. */
+        boolean retired;
+
+        /** Where its changes are noted; null when they are not. */
+        GranuleMap changes;
+
+        Entry(ExportConfig config, Backend backend) {
+            this.config = config;
+            this.backend = backend;
+        }
     }
 
-    private final Map<String, BackendProvider> providers;
-    private final Map<String, Backend> backends;
-    private final Map<String, Backend> typed;
-    private final Map<String, ExportConfig> configured;
+    private volatile Catalog catalog;
     private final Map<String, Entry> open = new HashMap<>();
     private final Map<Export, Entry> entries = new HashMap<>();
     private final Map<String, GranuleMap> changes = new HashMap<>();
+
+    /** All that are not closed, whether they are offered or not. */
+    private final Set<Entry> live = new HashSet<>();
+
     private final Supplier<ServerLoop> homes;
     private int closing;
     private boolean stopping;
     private boolean closed;
 
-    /**
-     * @param backends all that exports may use, by name
-     * @param typed those of them that clients may name themselves
-     * @param configured exports by name
-     * @param homes gives the loop for the next device that has to be at home on one
-     */
-    Exports(
-            Map<String, BackendProvider> providers,
-            Map<String, Backend> backends,
-            Map<String, Backend> typed,
-            Map<String, ExportConfig> configured,
-            Supplier<ServerLoop> homes) {
+    /** @param homes gives the loop for the next device that has to be at home on one */
+    Exports(Catalog catalog, Supplier<ServerLoop> homes) {
+        this.catalog = catalog;
         this.homes = homes;
-        this.providers = providers;
-        this.backends = backends;
-        this.typed = typed;
-        this.configured = configured;
+    }
+
+    /** What is offered now. */
+    Catalog catalog() {
+        return catalog;
+    }
+
+    /**
+     * Offers something else from now on. What is open and has stayed as it was is shared with the connections to come;
+     * what has changed or vanished serves out its own. Its backends belong to this from here on.
+     */
+    synchronized void replace(Catalog next) {
+        Catalog before = catalog;
+        catalog = next;
+        for (Map.Entry<String, Entry> each : List.copyOf(open.entrySet())) {
+            String name = each.getKey();
+            Entry entry = each.getValue();
+            ExportConfig now = next.configured().get(name);
+            boolean same = entry.config == null
+                    ? now == null && next.typed(name) == entry.backend
+                    : entry.config.equals(now) && next.backends().get(now.backend()) == entry.backend;
+            if (!same) {
+                open.remove(name);
+                entry.retired = true;
+                if (entry.users == 0) {
+                    discard(entry.export.join(), entry);
+                }
+            }
+        }
+        for (String name : List.copyOf(changes.keySet())) {
+            if (!before.configured().get(name).equals(next.configured().get(name))) {
+                closeIfUnused(changes.remove(name));
+            }
+        }
+        for (Backend backend : before.backends().values()) {
+            closeIfUnused(backend);
+        }
+    }
+
+    private void closeIfUnused(Backend backend) {
+        boolean used =
+                catalog.backends().containsValue(backend) || live.stream().anyMatch(entry -> entry.backend == backend);
+        if (!closed && !used) {
+            Thread.ofPlatform().name("close-backend").daemon(true).start(() -> close(backend));
+        }
+    }
+
+    private void closeIfUnused(GranuleMap map) {
+        if (!closed && live.stream().noneMatch(entry -> entry.changes == map)) {
+            map.close();
+        }
+    }
+
+    /** It is closed, or never opened. Under the lock. */
+    private void ended(String name, Entry entry) {
+        live.remove(entry);
+        if (entry.backend != null) {
+            closeIfUnused(entry.backend);
+        }
+        if (entry.changes != null && changes.get(name) != entry.changes) {
+            closeIfUnused(entry.changes);
+        }
     }
 
     /** The exports that the configuration names. */
     List<String> listed() {
-        return configured.keySet().stream().sorted().toList();
+        return listed(catalog);
+    }
+
+    private static List<String> listed(Catalog offered) {
+        return offered.configured().keySet().stream().sorted().toList();
     }
 
     /** An export as NBD_OPT_LIST tells it. */
@@ -107,12 +180,13 @@ final class Exports implements AutoCloseable {
 
     private List<Listed> listAll() {
         List<Listed> all = new ArrayList<>();
-        for (String name : listed()) {
-            all.add(new Listed(name, configured.get(name).description()));
+        Catalog offered = catalog;
+        for (String name : listed(offered)) {
+            all.add(new Listed(name, offered.configured().get(name).description()));
         }
-        for (String backend : typed.keySet().stream().sorted().toList()) {
+        for (String backend : offered.typed().stream().sorted().toList()) {
             try {
-                for (String spec : typed.get(backend).list()) {
+                for (String spec : offered.backends().get(backend).list()) {
                     if (all.size() < MOST_LISTED) {
                         all.add(new Listed(backend + ":" + spec, ""));
                     }
@@ -126,16 +200,16 @@ final class Exports implements AutoCloseable {
 
     /** What may be asked about the blocks of an export, which is not opened for this; empty when there is none of that name. */
     Optional<Set<MetaContext>> contexts(String asked) {
-        String name = canonical(asked);
-        if (configured.containsKey(name)) {
+        Catalog offered = catalog;
+        String name = offered.canonical(asked);
+        if (offered.configured().containsKey(name)) {
             return Optional.of(EnumSet.allOf(MetaContext.class));
         }
-        int colon = name.indexOf(':');
-        if (colon < 0 || !typed.containsKey(name.substring(0, colon))) {
+        if (offered.typed(name) == null) {
             return Optional.empty();
         }
         try {
-            providers.get(name.substring(0, colon)).parse(name.substring(colon + 1));
+            offered.parse(name);
         } catch (IllegalArgumentException e) {
             return Optional.empty();
         }
@@ -143,17 +217,14 @@ final class Exports implements AutoCloseable {
         return Optional.of(EnumSet.of(MetaContext.ALLOCATION));
     }
 
-    private String canonical(String asked) {
-        return asked.isEmpty() && configured.size() == 1
-                ? configured.keySet().iterator().next()
-                : asked;
-    }
-
     /** An export for one more connection, opened if need be on a thread of its own; {@link #release} when it is over. */
     CompletableFuture<Export> open(String asked) {
-        String name = canonical(asked);
         Entry entry;
+        String name;
+        Catalog offered;
         synchronized (this) {
+            offered = catalog;
+            name = offered.canonical(asked);
             if (stopping) {
                 return CompletableFuture.failedFuture(new farsight.backend.DeviceException(
                         farsight.backend.Errno.ESHUTDOWN, "the server is stopping"));
@@ -163,12 +234,21 @@ final class Exports implements AutoCloseable {
                 entry.users++;
                 return entry.export;
             }
-            entry = new Entry();
+            entry = entry(offered, name);
             open.put(name, entry);
         }
         Entry opening = entry;
-        Thread.ofPlatform().name("open-" + name).daemon(true).start(() -> open(name, opening));
+        Thread.ofPlatform().name("open-" + name).daemon(true).start(() -> open(name, opening, offered));
         return entry.export;
+    }
+
+    private Entry entry(Catalog offered, String name) {
+        ExportConfig config = offered.configured().get(name);
+        Backend backend =
+                config == null ? offered.typed(name) : offered.backends().get(config.backend());
+        Entry entry = new Entry(config, backend);
+        live.add(entry);
+        return entry;
     }
 
     /** A lost device serves out its connections; the next one gets a new device. */
@@ -178,9 +258,9 @@ final class Exports implements AutoCloseable {
                 && entry.export.join().device().lost();
     }
 
-    private void open(String name, Entry entry) {
+    private void open(String name, Entry entry, Catalog offered) {
         try {
-            Export export = openDevice(name);
+            Export export = openDevice(name, entry, offered);
             settle(export);
             synchronized (this) {
                 entries.put(export, entry);
@@ -189,6 +269,7 @@ final class Exports implements AutoCloseable {
         } catch (IOException | RuntimeException | Error e) {
             synchronized (this) {
                 open.remove(name, entry);
+                ended(name, entry);
             }
             LOG.log(Level.WARNING, "export {0} cannot be opened: {1}", Text.quote(name), e.getMessage());
             entry.export.completeExceptionally(e);
@@ -206,69 +287,67 @@ final class Exports implements AutoCloseable {
         }
     }
 
-    private Export openDevice(String name) throws IOException {
-        ExportConfig config = configured.get(name);
+    private Export openDevice(String name, Entry entry, Catalog offered) throws IOException {
+        ExportConfig config = entry.config;
         if (config != null) {
-            Device device = backends.get(config.backend()).open(config.settings());
+            Device device = entry.backend.open(config.settings());
             return new Export(
-                    name, config.description(), device, config.readOnly(), config.exactBlocks(), changes(name, device));
+                    name,
+                    config.description(),
+                    device,
+                    config.readOnly(),
+                    config.exactBlocks(),
+                    changes(name, entry, device));
         }
-        int colon = name.indexOf(':');
-        Backend backend = colon < 0 ? null : typed.get(name.substring(0, colon));
-        if (backend == null) {
-            throw new UnknownExportException(unknown(name, colon));
+        if (entry.backend == null) {
+            throw new UnknownExportException(offered.unknown(name));
         }
         Settings settings;
         try {
-            settings = providers.get(name.substring(0, colon)).parse(name.substring(colon + 1));
+            settings = offered.parse(name);
         } catch (IllegalArgumentException e) {
             throw new UnknownExportException(e.getMessage());
         }
-        return new Export(name, "", backend.openTyped(settings), false, false, null);
+        return new Export(name, "", entry.backend.openTyped(settings), false, false, null);
     }
 
     /** Where changes of a configured export are noted; they outlive its device, which is closed when nobody uses it. */
-    private GranuleMap changes(String name, Device device) throws IOException {
+    private GranuleMap changes(String name, Entry entry, Device device) throws IOException {
         synchronized (this) {
-            GranuleMap map = changes.get(name);
+            GranuleMap map = entry.retired ? null : changes.get(name);
             if (map == null) {
                 long granule = DIRTY_GRANULE;
                 while (device.size() / granule > MOST_DIRTY_BITS) {
                     granule *= 2;
                 }
                 map = new GranuleMap(device.size(), granule);
-                changes.put(name, map);
+                if (!entry.retired) {
+                    changes.put(name, map);
+                }
             }
+            entry.changes = map;
             return map;
         }
     }
 
-    private String unknown(String name, int colon) {
-        if (name.isEmpty()) {
-            return "there is no default export; name one";
+    /** One connection fewer uses it. */
+    synchronized void release(Export export) {
+        Entry entry = entries.get(export);
+        if (--entry.users == 0 && !closed && (export.memory() == 0 || entry.retired)) {
+            discard(export, entry);
         }
-        if (colon > 0 && providers.containsKey(name.substring(0, colon))) {
-            return "exports of backend '" + name.substring(0, colon)
-                    + "' are not served by name here: the server's file has no section for it";
-        }
-        return "no export has the name " + Text.quote(name);
     }
 
-    /** One connection fewer uses it. */
-    void release(Export export) {
-        synchronized (this) {
-            Entry entry = entries.get(export);
-            if (--entry.users > 0 || closed || export.memory() != 0) {
-                return;
-            }
-            entries.remove(export);
-            open.values().remove(entry);
-            closing++;
-        }
+    /** Closes what nobody uses. Under the lock. */
+    private void discard(Export export, Entry entry) {
+        entries.remove(export);
+        open.values().remove(entry);
+        closing++;
         // Storage may take its time to close, and this may be a loop.
         Thread.ofPlatform().name("close-" + export.name()).daemon(true).start(() -> {
             close(export);
             synchronized (this) {
+                ended(export.name(), entry);
                 closing--;
                 notifyAll();
             }
@@ -319,14 +398,29 @@ final class Exports implements AutoCloseable {
             LOG.log(Level.WARNING, "storage is not closed after {0} s; leaving it as it is", CLOSE_LIMIT.toSeconds());
             return;
         }
-        changes.values().forEach(GranuleMap::close);
-        backends.values().forEach(backend -> {
-            try {
-                backend.close();
-            } catch (IOException e) {
-                LOG.log(Level.WARNING, "a backend did not close well: {0}", e.getMessage());
+        Set<Backend> backends = Collections.newSetFromMap(new IdentityHashMap<>());
+        synchronized (this) {
+            Set<GranuleMap> maps = new HashSet<>(changes.values());
+            backends.addAll(catalog.backends().values());
+            for (Entry entry : live) {
+                if (entry.backend != null) {
+                    backends.add(entry.backend);
+                }
+                if (entry.changes != null) {
+                    maps.add(entry.changes);
+                }
             }
-        });
+            maps.forEach(GranuleMap::close);
+        }
+        backends.forEach(Exports::close);
+    }
+
+    private static void close(Backend backend) {
+        try {
+            backend.close();
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "a backend did not close well: {0}", e.getMessage());
+        }
     }
 
     /** Waits for exports that their last connections left open to close. */

@@ -1,9 +1,6 @@
 package farsight.server;
 
-import farsight.backend.Backend;
 import farsight.backend.BackendProvider;
-import farsight.backend.Settings;
-import farsight.config.ExportConfig;
 import farsight.config.Limits;
 import farsight.config.ListenAddress;
 import farsight.config.NbdUri;
@@ -24,7 +21,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -52,7 +48,7 @@ public final class Server implements AutoCloseable {
     /** What is left for connections to come to their end, however late it is. */
     private static final Duration LEAST_END = Duration.ofMillis(500);
 
-    private final Limits limits;
+    private volatile Limits limits;
     private final List<ServerLoop> loops = new ArrayList<>();
     private final List<IoLoop> ioLoops = new ArrayList<>();
     private final List<Listener> listeners = new ArrayList<>();
@@ -64,6 +60,7 @@ public final class Server implements AutoCloseable {
 
     private final AtomicInteger accepted = new AtomicInteger();
     private final AtomicInteger homes = new AtomicInteger();
+    private final Object reloading = new Object();
     private final CountDownLatch stopped = new CountDownLatch(1);
     private Exports exports;
     private TlsConfig tlsConfig = TlsConfig.OFF;
@@ -108,7 +105,7 @@ public final class Server implements AutoCloseable {
         if (tlsConfig.mode() != TlsConfig.Mode.OFF) {
             tls = new TlsServer(tlsConfig.certificates(), tlsConfig.verifyClients(), tlsConfig.versions());
         }
-        exports = exports(config, providers);
+        exports = new Exports(Catalog.of(config, providers, null), this::nextHome);
         int asked = config.loops().count();
         int count = asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
         LoopChoice choice = new LoopChoice(config.loops(), limits.poolBytes() / count);
@@ -160,22 +157,6 @@ public final class Server implements AutoCloseable {
                 throw new IOException("descriptor " + fd + " is no connection: " + e.getMessage(), e);
             }
         }
-    }
-
-    private Exports exports(ServerConfig config, Map<String, BackendProvider> providers) throws IOException {
-        Map<String, Backend> backends = new HashMap<>();
-        Map<String, Backend> typed = new HashMap<>();
-        for (Map.Entry<String, Settings> section : config.backends().entrySet()) {
-            Backend backend = providers.get(section.getKey()).configure(section.getValue());
-            backends.put(section.getKey(), backend);
-            typed.put(section.getKey(), backend);
-        }
-        for (ExportConfig export : config.exports().values()) {
-            if (!backends.containsKey(export.backend())) {
-                backends.put(export.backend(), providers.get(export.backend()).configure(Settings.NONE));
-            }
-        }
-        return new Exports(providers, backends, typed, config.exports(), this::nextHome);
     }
 
     private ServerLoop nextHome() {
@@ -337,6 +318,21 @@ public final class Server implements AutoCloseable {
             case SocketAddress.Tcp(InetAddress ip, int port) -> NbdUri.tcp(ip.getHostAddress(), port, export);
             case SocketAddress.Unix(String path) -> NbdUri.unix(path, export);
         };
+    }
+
+    /**
+     * Takes another configuration for the connections to come: its exports, backends and limits. Those that are connected
+     * keep what they have. Addresses, loops and the size of the pool stay what they were.
+     *
+     * @throws IOException one line for people: a backend that cannot be right. Nothing has changed then
+     */
+    public void reload(ServerConfig config) throws IOException {
+        synchronized (reloading) {
+            Catalog before = exports.catalog();
+            Catalog next = Catalog.of(config, before.providers(), before);
+            exports.replace(next);
+            limits = config.limits();
+        }
     }
 
     /** How many clients are connected. */

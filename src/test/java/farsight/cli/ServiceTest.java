@@ -6,6 +6,8 @@ import farsight.tools.Commands;
 import farsight.tools.Project;
 import farsight.tools.Requires;
 import farsight.tools.RunningCommand;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.regex.Pattern;
@@ -63,6 +65,32 @@ class ServiceTest {
             server.terminate();
             manager.awaitStdout(Pattern.compile("^'STOPPING=1'\\n", Pattern.MULTILINE), LIMIT);
             server.await(LIMIT).expectSuccess();
+        }
+    }
+
+    @Test
+    void aReloadIsAnnouncedWithItsTimeAndItsEnd() throws IOException {
+        String socket = folder.resolve("notify").toString();
+        Path file = folder.resolve("server.toml");
+        Files.writeString(file, "[exports.disk]\nbackend = \"memory\"\nsize = \"1MiB\"\n");
+        try (RunningCommand manager = manager(socket);
+                RunningCommand server = Commands.command(
+                                Project.launcher().toString(),
+                                "server",
+                                file.toString(),
+                                "--listen",
+                                "unix:" + folder.resolve("nbd"))
+                        .environment("NOTIFY_SOCKET", socket)
+                        .start()) {
+            manager.awaitStdout(Pattern.compile("READY=1"), LIMIT);
+            Commands.command("kill", "-HUP", Long.toString(server.pid())).run().expectSuccess();
+            manager.awaitStdout(
+                    Pattern.compile("'RELOADING=1\\\\nMONOTONIC_USEC=\\d+'\n'READY=1\\\\nSTATUS=serving "
+                            + Pattern.quote(uri()) + "'\n"),
+                    LIMIT);
+            Files.writeString(file, "no = 1\n");
+            Commands.command("kill", "-HUP", Long.toString(server.pid())).run().expectSuccess();
+            manager.awaitStdout(Pattern.compile("READY=1\\\\nSTATUS=serving .*; the last reload failed'\n"), LIMIT);
         }
     }
 

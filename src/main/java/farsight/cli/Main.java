@@ -34,6 +34,8 @@ public final class Main {
             CopyCommand.class,
             RbdCommand.class,
             RehearseCommand.class,
+            CheckCommand.class,
+            DoctorCommand.class,
             CommandLine.HelpCommand.class);
 
     @Option(

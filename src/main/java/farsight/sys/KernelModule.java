@@ -113,7 +113,7 @@ public final class KernelModule {
      *
      * @throws IOException one line with the remedy, when the kernel has no such module
      */
-    List<Path> files() throws IOException {
+    public List<Path> files() throws IOException {
         Path index = modules.resolve("modules.dep");
         if (!java.nio.file.Files.isReadable(index)) {
             throw new IOException("the kernel's driver " + name + " is not loaded, and the modules of this kernel are"

@@ -43,6 +43,11 @@ final class RbdLibrary {
         }
     }
 
+    /** Why it is missing, one line with the remedy; empty when it is there. */
+    static Optional<String> missing() {
+        return Optional.ofNullable(MISSING);
+    }
+
     /** @throws DeviceException one line that names the package, when librbd is missing */
     static void require() throws DeviceException {
         if (MISSING != null) {

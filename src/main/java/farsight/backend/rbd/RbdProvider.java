@@ -6,12 +6,18 @@ import farsight.backend.Setting;
 import farsight.backend.Settings;
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
 
 /** {@code rbd:pool/image}: images of a Ceph cluster. */
 public final class RbdProvider implements BackendProvider {
     @Override
     public String name() {
         return "rbd";
+    }
+
+    /** Why librbd is missing on this machine; empty when it is there. */
+    public static Optional<String> missing() {
+        return RbdLibrary.missing();
     }
 
     @Override

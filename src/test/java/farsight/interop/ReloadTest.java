@@ -145,7 +145,8 @@ class ReloadTest {
             onKept.await(LIMIT).expectSuccess();
             onOne.await(LIMIT).expectSuccess();
             server.terminate();
-            assertThat(server.await(LIMIT).expectSuccess().stderr()).doesNotContain("disconnected", "did not close", "severe");
+            assertThat(server.await(LIMIT).expectSuccess().stderr())
+                    .doesNotContain("disconnected", "did not close", "severe");
         }
     }
 

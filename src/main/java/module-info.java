@@ -11,6 +11,7 @@ import farsight.backend.rbd.RbdProvider;
 module farsight {
     requires info.picocli;
     requires java.logging;
+    requires jdk.httpserver; // metrics
     requires jdk.unsupported; // signals
     requires org.tomlj;
 

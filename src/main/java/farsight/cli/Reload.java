@@ -93,11 +93,13 @@ final class Reload implements Runnable {
                 && next.loops().equals(started.loops())
                 && next.pluginPath().equals(started.pluginPath())
                 && next.tls().equals(started.tls())
+                && next.metrics().equals(started.metrics())
                 && next.limits().poolBytes() == started.limits().poolBytes();
         if (!same) {
             LOG.log(
                     Level.WARNING,
-                    "addresses, tls, loops, pool and plugin_path are read at the start only: restart for their change");
+                    "addresses, tls, loops, pool, metrics and plugin_path are read at the start only: restart for their"
+                            + " change");
         }
     }
 }

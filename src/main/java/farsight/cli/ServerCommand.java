@@ -9,6 +9,9 @@ import farsight.config.NbdUri;
 import farsight.config.ServerConfig;
 import farsight.server.Server;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -40,6 +43,8 @@ import picocli.CommandLine.Spec;
 final class ServerCommand implements Callable<Integer> {
     /** How long a loop may take to answer before the service manager's watchdog is not told that it works. */
     private static final Duration RESPONSE_LIMIT = Duration.ofSeconds(10);
+
+    private static final Logger LOG = System.getLogger(ServerCommand.class.getName());
 
     @Spec
     private CommandSpec spec;
@@ -91,6 +96,7 @@ final class ServerCommand implements Callable<Integer> {
         if (file != null) {
             Hangup.onSignal(new Reload(server, service, () -> configuration(providers), config, where));
         }
+        server.metrics().ifPresent(ServerCommand::printMetrics);
         if (sockets.isEmpty()) {
             for (NbdUri uri : server.uris()) {
                 System.out.println("farsight: serving " + uri);
@@ -103,6 +109,16 @@ final class ServerCommand implements Callable<Integer> {
             streams.awaitEnd();
         }
         return 0;
+    }
+
+    private static void printMetrics(InetSocketAddress address) {
+        String host = address.getAddress().getHostAddress();
+        // Standard output may be the connection itself.
+        LOG.log(
+                Level.INFO,
+                "metrics on http://{0}:{1}/metrics",
+                host.indexOf(':') < 0 ? host : "[" + host + "]",
+                Integer.toString(address.getPort()));
     }
 
     private ServerConfig configuration(Map<String, BackendProvider> providers) throws IOException {

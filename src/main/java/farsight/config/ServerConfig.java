@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The server's configuration.
@@ -19,6 +20,7 @@ import java.util.Map;
  * @param exports by name
  * @param pluginPath jars, and directories of jars, with further backends
  * @param tls whether and how connections are encrypted
+ * @param metrics where its figures are told over HTTP, if anywhere
  */
 public record ServerConfig(
         List<ListenAddress> listen,
@@ -27,7 +29,8 @@ public record ServerConfig(
         Map<String, Settings> backends,
         Map<String, ExportConfig> exports,
         List<Path> pluginPath,
-        TlsConfig tls) {
+        TlsConfig tls,
+        Optional<ListenAddress.Tcp> metrics) {
     /** The default for {@code port}: what IANA has assigned to NBD. */
     public static final int DEFAULT_PORT = 10809;
 
@@ -46,7 +49,7 @@ public record ServerConfig(
         pluginPath = List.copyOf(pluginPath);
     }
 
-    /** Without TLS. */
+    /** Without TLS, and without figures over HTTP. */
     public ServerConfig(
             List<ListenAddress> listen,
             Limits limits,
@@ -54,7 +57,19 @@ public record ServerConfig(
             Map<String, Settings> backends,
             Map<String, ExportConfig> exports,
             List<Path> pluginPath) {
-        this(listen, limits, loops, backends, exports, pluginPath, TlsConfig.OFF);
+        this(listen, limits, loops, backends, exports, pluginPath, TlsConfig.OFF, Optional.empty());
+    }
+
+    /** Without figures over HTTP. */
+    public ServerConfig(
+            List<ListenAddress> listen,
+            Limits limits,
+            Loops loops,
+            Map<String, Settings> backends,
+            Map<String, ExportConfig> exports,
+            List<Path> pluginPath,
+            TlsConfig tls) {
+        this(listen, limits, loops, backends, exports, pluginPath, tls, Optional.empty());
     }
 
     /** Without a plugin path. */
@@ -68,15 +83,15 @@ public record ServerConfig(
     }
 
     public ServerConfig withListen(List<ListenAddress> addresses) {
-        return new ServerConfig(addresses, limits, loops, backends, exports, pluginPath, tls);
+        return new ServerConfig(addresses, limits, loops, backends, exports, pluginPath, tls, metrics);
     }
 
     public ServerConfig withLimits(Limits others) {
-        return new ServerConfig(listen, others, loops, backends, exports, pluginPath, tls);
+        return new ServerConfig(listen, others, loops, backends, exports, pluginPath, tls, metrics);
     }
 
     public ServerConfig withExports(Map<String, ExportConfig> others) {
-        return new ServerConfig(listen, limits, loops, backends, others, pluginPath, tls);
+        return new ServerConfig(listen, limits, loops, backends, others, pluginPath, tls, metrics);
     }
 
     private static final String PLUGIN_PATH = "plugin_path";
@@ -135,6 +150,7 @@ public record ServerConfig(
         Loops loops = server.loops();
         List<Path> pluginPath = server.pluginPath();
         TlsConfig tls = server.tls();
+        Optional<ListenAddress.Tcp> metrics = server.metrics();
         server.finish();
 
         Section exportTables = root.table("exports");
@@ -156,7 +172,7 @@ public record ServerConfig(
         exportTables.rejectUnknown();
         root.rejectUnknown("which is no backend that is installed");
         file.finish();
-        return new ServerConfig(listen, limits, loops, backends, exports, pluginPath, tls);
+        return new ServerConfig(listen, limits, loops, backends, exports, pluginPath, tls, metrics);
     }
 
     private static ExportConfig export(

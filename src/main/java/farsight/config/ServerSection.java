@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 
 /** {@code [server]} of the server's file. Every key has a default, so the section may be left out. */
@@ -114,6 +115,23 @@ final class ServerSection {
             }
         }
         return paths;
+    }
+
+    /** Where figures are told over HTTP. */
+    Optional<ListenAddress.Tcp> metrics() {
+        String address = section.string("metrics", null);
+        if (address == null) {
+            return Optional.empty();
+        }
+        try {
+            if (ListenAddress.parse(address) instanceof ListenAddress.Tcp tcp) {
+                return Optional.of(tcp);
+            }
+            section.problem("metrics", "[server] metrics must be HOST:PORT, such as \"127.0.0.1:9100\"");
+        } catch (IllegalArgumentException e) {
+            section.problem("metrics", "[server] metrics: " + e.getMessage());
+        }
+        return Optional.empty();
     }
 
     void finish() {

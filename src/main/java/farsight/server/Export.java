@@ -9,6 +9,8 @@ import farsight.protocol.Nbd;
 import farsight.sys.GranuleMap;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.Collection;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -23,6 +25,7 @@ final class Export {
     private final int flags;
     private final long memory;
     private final GranuleMap dirty;
+    private Map<ServerLoop, Traffic> traffic = Map.of();
 
     /** Where the device's completions are reaped, and how that ends; null for devices that complete by themselves. */
     private ServerLoop home;
@@ -102,6 +105,21 @@ final class Export {
         return flags
                 | (terms.style().chunked() ? Nbd.NBD_FLAG_SEND_DF : 0)
                 | (payload ? Nbd.NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
+    }
+
+    /** Where what clients on a loop ask is counted. Before there are connections. */
+    void count(Map<ServerLoop, Traffic> counted) {
+        traffic = counted;
+    }
+
+    /** Where what clients on a loop ask is counted. */
+    Traffic traffic(ServerLoop loop) {
+        return traffic.get(loop);
+    }
+
+    /** All of it. */
+    Collection<Traffic> traffic() {
+        return traffic.values();
     }
 
     /** Address of the storage's memory when it lends it, else 0. */

@@ -74,6 +74,11 @@ final class Exports implements AutoCloseable {
     private final Map<Export, Entry> entries = new HashMap<>();
     private final Map<String, GranuleMap> changes = new HashMap<>();
 
+    /** What was asked of exports that the configuration names, which outlives their being open. */
+    private final Map<String, Map<ServerLoop, Traffic>> traffic = new HashMap<>();
+
+    private final List<ServerLoop> loops;
+
     /** All that are not closed, whether they are offered or not. */
     private final Set<Entry> live = new HashSet<>();
 
@@ -82,8 +87,12 @@ final class Exports implements AutoCloseable {
     private boolean stopping;
     private boolean closed;
 
-    /** @param homes gives the loop for the next device that has to be at home on one */
-    Exports(Catalog catalog, Supplier<ServerLoop> homes) {
+    /**
+     * @param loops those that serve; filled before anything is opened
+     * @param homes gives the loop for the next device that has to be at home on one
+     */
+    Exports(Catalog catalog, List<ServerLoop> loops, Supplier<ServerLoop> homes) {
+        this.loops = loops;
         this.catalog = catalog;
         this.homes = homes;
     }
@@ -120,6 +129,7 @@ final class Exports implements AutoCloseable {
                 closeIfUnused(changes.remove(name));
             }
         }
+        traffic.keySet().retainAll(next.configured().keySet());
         for (Backend backend : before.backends().values()) {
             closeIfUnused(backend);
         }
@@ -261,6 +271,7 @@ final class Exports implements AutoCloseable {
     private void open(String name, Entry entry, Catalog offered) {
         try {
             Export export = openDevice(name, entry, offered);
+            export.count(traffic(name, entry));
             settle(export);
             synchronized (this) {
                 entries.put(export, entry);
@@ -274,6 +285,30 @@ final class Exports implements AutoCloseable {
             LOG.log(Level.WARNING, "export {0} cannot be opened: {1}", Text.quote(name), e.getMessage());
             entry.export.completeExceptionally(e);
         }
+    }
+
+    private synchronized Map<ServerLoop, Traffic> traffic(String name, Entry entry) {
+        Map<ServerLoop, Traffic> counted = entry.config == null ? null : traffic.get(name);
+        if (counted == null) {
+            counted = new HashMap<>();
+            for (ServerLoop loop : loops) {
+                counted.put(loop, new Traffic());
+            }
+            if (entry.config != null) {
+                traffic.put(name, counted);
+            }
+        }
+        return counted;
+    }
+
+    /** What was asked of each export: of those that the configuration names, and of others that are open. */
+    synchronized Map<String, Set<Traffic>> traffic() {
+        Map<String, Set<Traffic>> all = new HashMap<>();
+        traffic.forEach((name, counted) -> all.put(name, new HashSet<>(counted.values())));
+        for (Export export : entries.keySet()) {
+            all.computeIfAbsent(export.name(), name -> new HashSet<>()).addAll(export.traffic());
+        }
+        return all;
     }
 
     private void settle(Export export) throws IOException {

@@ -48,6 +48,10 @@ final class IoRequest extends LoopTask implements Request {
     long cookie;
     long start;
     long wanted;
+
+    /** When it was received, by the loop's clock. */
+    long arrived;
+
     long finished;
     /** What it counts for among the bytes in flight. */
     long admitted;

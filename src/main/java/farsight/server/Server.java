@@ -6,6 +6,7 @@ import farsight.config.ListenAddress;
 import farsight.config.NbdUri;
 import farsight.config.ServerConfig;
 import farsight.config.TlsConfig;
+import farsight.loop.Counters;
 import farsight.loop.IoLoop;
 import farsight.sys.ErrnoException;
 import farsight.sys.SocketAddress;
@@ -15,6 +16,7 @@ import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.NetworkInterface;
 import java.net.UnknownHostException;
 import java.nio.file.Files;
@@ -24,6 +26,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -65,6 +68,7 @@ public final class Server implements AutoCloseable {
     private Exports exports;
     private TlsConfig tlsConfig = TlsConfig.OFF;
     private TlsServer tls;
+    private Monitor monitor;
     private boolean closing;
 
     private Server(Limits limits) {
@@ -122,6 +126,9 @@ public final class Server implements AutoCloseable {
             }
         } else {
             takeOver(sockets);
+        }
+        if (config.metrics().isPresent()) {
+            monitor = new Monitor(config.metrics().get(), new Figures(this));
         }
         for (Listener listener : listeners) {
             ioLoops.getFirst().execute(listener::start);
@@ -387,6 +394,26 @@ public final class Server implements AutoCloseable {
         }
     }
 
+    /** Where its figures are told over HTTP, if anywhere. */
+    public Optional<InetSocketAddress> metrics() {
+        return Optional.ofNullable(monitor).map(Monitor::address);
+    }
+
+    /** Clients that were accepted since the start. */
+    int acceptedConnections() {
+        return accepted.get();
+    }
+
+    boolean isClosing() {
+        synchronized (connections) {
+            return closing;
+        }
+    }
+
+    List<Counters> counters() {
+        return ioLoops.stream().map(IoLoop::counters).toList();
+    }
+
     /** Waits until somebody has closed it. */
     public void awaitStop() throws InterruptedException {
         stopped.await();
@@ -414,6 +441,9 @@ public final class Server implements AutoCloseable {
         }
         for (Path path : socketFiles) {
             path.toFile().delete();
+        }
+        if (monitor != null) {
+            monitor.close();
         }
         if (exports != null) {
             exports.stop();

@@ -55,6 +55,11 @@ final class Transmission implements Phase, RequestReader.Sink {
     /** Other reads that need memory for their next piece. */
     private IoRequest starved;
 
+    /** When what is being looked at was received; and when what is being gathered is sent. */
+    private long receivedAt;
+
+    private long sendsAt;
+    private final Traffic traffic;
     private int inFlight;
     private int atDevice;
     private long bytesInFlight;
@@ -78,6 +83,7 @@ final class Transmission implements Phase, RequestReader.Sink {
                 | (contexts != 0 ? RequestValidator.BLOCK_STATUS : 0);
         minimumBlock = export.device().blockSizes().minimum();
         largestPiece = Math.min(export.device().blockSizes().maximum(), Pool.LARGEST);
+        traffic = export.traffic(loop);
         reader = new RequestReader(channel, this, largestPiece, style.requestSize());
         outbox = new Outbox();
         writer = new ReplyWriter(outbox, style);
@@ -87,6 +93,7 @@ final class Transmission implements Phase, RequestReader.Sink {
 
     @Override
     public void received(Buffer buffer, int from, int length) {
+        receivedAt = loop.loop().now();
         reader.received(buffer, from, length);
         export.device().submitted();
         channel.touch();
@@ -94,6 +101,7 @@ final class Transmission implements Phase, RequestReader.Sink {
 
     @Override
     public void filled(boolean more) {
+        receivedAt = loop.loop().now();
         reader.filled(more);
         export.device().submitted();
         channel.touch();
@@ -136,6 +144,7 @@ final class Transmission implements Phase, RequestReader.Sink {
         request.cookie = RequestHeader.cookie(header, at);
         request.start = RequestHeader.offset(header, at);
         request.wanted = length;
+        request.arrived = receivedAt;
         request.wantsFua = (commandFlags & Nbd.NBD_CMD_FLAG_FUA) != 0;
         boolean filtered = type == Nbd.NBD_CMD_BLOCK_STATUS && payload > 0;
         if (filtered && !connection.stopping() && mayFilter(payload)) {
@@ -658,6 +667,7 @@ final class Transmission implements Phase, RequestReader.Sink {
     private void send() {
         while (!channel.sending() && sendable()) {
             outbox.begin();
+            sendsAt = loop.loop().now();
             gather();
             if (!dead) {
                 channel.send(outbox.pieces());
@@ -792,6 +802,7 @@ final class Transmission implements Phase, RequestReader.Sink {
     private void answered(IoRequest request) {
         inFlight--;
         loop.loop().counters().request();
+        traffic.answered(request.type, request.wanted, request.errno != 0, sendsAt - request.arrived);
         bytesInFlight -= request.admitted;
         boolean lost = request.errno != 0 && export.device().lost();
         loop.giveBack(request);

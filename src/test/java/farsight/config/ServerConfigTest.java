@@ -153,7 +153,9 @@ class ServerConfigTest {
                 "colour = 'off' | unknown key 'colour' in [server]; known are unix, address, port, max_connections,"
                         + " max_requests, max_bytes, max_errors, max_options, handshake_timeout, pool,"
                         + " shutdown_timeout, loops, io, spin, batch, plugin_path, tls, tls_certificates,"
-                        + " tls_verify_clients, tls_versions",
+                        + " tls_verify_clients, tls_versions, metrics",
+                "metrics = '9100' | [server] metrics: address '9100' is not HOST:PORT, [IPV6]:PORT or unix:PATH",
+                "metrics = 'unix:/tmp/m' | [server] metrics must be HOST:PORT, such as \"127.0.0.1:9100\"",
                 "tls = 'on' | [server] tls is \"on\"; it must be \"off\", \"allow\" or \"require\"",
                 "tls = 'allow' | [server] tls needs tls_certificates = \"DIRECTORY\" with server-cert.pem and"
                         + " server-key.pem",

@@ -109,7 +109,7 @@ public final class Server implements AutoCloseable {
         if (tlsConfig.mode() != TlsConfig.Mode.OFF) {
             tls = new TlsServer(tlsConfig.certificates(), tlsConfig.verifyClients(), tlsConfig.versions());
         }
-        exports = new Exports(Catalog.of(config, providers, null), this::nextHome);
+        exports = new Exports(Catalog.of(config, providers, null), loops, this::nextHome);
         int asked = config.loops().count();
         int count = asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
         LoopChoice choice = new LoopChoice(config.loops(), limits.poolBytes() / count);

@@ -85,9 +85,10 @@ class MetricsTest {
                 continue;
             }
             Matcher sample = SAMPLE.matcher(line);
-            assertThat(sample.matches() || line.contains("le=\"+Inf\"")).as(line).isTrue();
-            assertThat(sample.group(1))
-                    .matches(family + (type.equals("histogram") ? "_(bucket|sum|count)" : ""));
+            assertThat(sample.matches() || line.contains("le=\"+Inf\""))
+                    .as(line)
+                    .isTrue();
+            assertThat(sample.group(1)).matches(family + (type.equals("histogram") ? "_(bucket|sum|count)" : ""));
             String key = line.substring(0, line.lastIndexOf(' '));
             assertThat(samples.put(key, Double.parseDouble(sample.group(3))))
                     .as("twice: " + key)
@@ -121,8 +122,7 @@ class MetricsTest {
                     .run()
                     .expectSuccess();
             Answer answer = get(base, "/metrics");
-            assertThat(answer.type())
-                    .startsWith("text/plain; version=0.0.4");
+            assertThat(answer.type()).startsWith("text/plain; version=0.0.4");
             Map<String, Double> samples = parse(answer.body());
             String export = "{export=\"a \\\"b\\\" \\\\\",command=";
             assertThat(samples)

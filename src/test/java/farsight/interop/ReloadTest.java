@@ -223,7 +223,8 @@ class ReloadTest {
             write("loops = 7", ONE);
             hangUp(server);
             server.awaitStderr(
-                    Pattern.compile("warning: addresses, tls, loops, pool, metrics and plugin_path are read at the"), LIMIT);
+                    Pattern.compile("warning: addresses, tls, loops, pool, metrics and plugin_path are read at the"),
+                    LIMIT);
             assertThat(size("one")).isEqualTo("1048576");
         }
     }

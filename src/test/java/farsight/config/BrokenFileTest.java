@@ -173,7 +173,7 @@ class BrokenFileTest {
                 + " = 1\nmax_bytes = '" + "z".repeat(5000) + "'\n[exports.a]\nbackend = '" + "w".repeat(5000) + "'");
         assertThat(broken.problems())
                 .hasSize(4)
-                .allSatisfy(problem -> assertThat(problem.message()).hasSizeLessThan(320));
+                .allSatisfy(problem -> assertThat(problem.message()).hasSizeLessThan(500));
     }
 
     /** Whatever happens to a file: it is read, or it is refused with a place in it; reading never breaks otherwise. */

@@ -13,9 +13,22 @@ import farsight.backend.Settings;
  * @param description one line for people; empty for none
  * @param exactBlocks whether clients have to ask for the storage's block sizes and keep to them, so that no block is ever
  *     read, changed and written back
+ * @param access who may open it
  */
 public record ExportConfig(
-        String name, String backend, Settings settings, boolean readOnly, String description, boolean exactBlocks) {
+        String name,
+        String backend,
+        Settings settings,
+        boolean readOnly,
+        String description,
+        boolean exactBlocks,
+        ExportAccess access) {
+
+    /** For everybody. */
+    public ExportConfig(
+            String name, String backend, Settings settings, boolean readOnly, String description, boolean exactBlocks) {
+        this(name, backend, settings, readOnly, description, exactBlocks, ExportAccess.OPEN);
+    }
 
     /** Served in any blocks that clients like. */
     public ExportConfig(String name, String backend, Settings settings, boolean readOnly, String description) {

@@ -164,7 +164,7 @@ public record ServerConfig(
         });
         Map<String, ExportConfig> exports = new LinkedHashMap<>();
         for (String name : exportTables.keys()) {
-            ExportConfig export = export(name, exportTables.table(name), providers, backends);
+            ExportConfig export = export(name, exportTables.table(name), providers, backends, tls);
             if (export != null) {
                 exports.put(name, export);
             }
@@ -176,7 +176,11 @@ public record ServerConfig(
     }
 
     private static ExportConfig export(
-            String name, Section table, Map<String, BackendProvider> providers, Map<String, Settings> backends) {
+            String name,
+            Section table,
+            Map<String, BackendProvider> providers,
+            Map<String, Settings> backends,
+            TlsConfig tls) {
         if (!table.isPresent()) {
             return null;
         }
@@ -191,6 +195,7 @@ public record ServerConfig(
                 .ifPresent(problem -> table.problem("description", table.title() + " description " + problem));
         boolean readOnly = table.flag("read_only", false);
         boolean exactBlocks = table.flag("exact_blocks", false);
+        ExportAccess access = ExportAccess.read(table, tls);
         if (backend == null) {
             if (!table.has("backend")) {
                 String all =
@@ -212,7 +217,7 @@ public record ServerConfig(
         if (!backends.containsKey(backend)) {
             needsNoSection(table, provider);
         }
-        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks);
+        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks, access);
     }
 
     /** An empty section is implied for exports that the file names; it must be one that would do. */

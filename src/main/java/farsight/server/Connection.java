@@ -2,6 +2,7 @@ package farsight.server;
 
 import farsight.buffer.Buffer;
 import farsight.buffer.Pool;
+import farsight.config.ExportAccess;
 import farsight.config.Limits;
 import farsight.loop.Channel;
 import farsight.loop.ChannelHandler;
@@ -90,6 +91,15 @@ final class Connection implements ChannelHandler {
     /** Whether it has to, before anything else. */
     boolean requiresTls() {
         return server.requiresTls() && tls == null;
+    }
+
+    /** Whether the client is where an export's clients have to be. */
+    boolean isIn(ExportAccess access) {
+        if (access.allow().isEmpty()) {
+            return true;
+        }
+        return peer instanceof SocketAddress.Tcp tcp
+                && access.allow().stream().anyMatch(network -> network.contains(tcp.address()));
     }
 
     boolean isSecure() {

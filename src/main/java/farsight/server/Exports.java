@@ -3,6 +3,7 @@ package farsight.server;
 import farsight.backend.Backend;
 import farsight.backend.Device;
 import farsight.backend.Settings;
+import farsight.config.ExportAccess;
 import farsight.config.ExportConfig;
 import farsight.protocol.MetaContext;
 import farsight.protocol.Text;
@@ -186,6 +187,12 @@ final class Exports implements AutoCloseable {
             }
         });
         return result;
+    }
+
+    /** Who may open it; names that clients type are for everybody whom the server serves. */
+    ExportAccess access(String asked) {
+        ExportConfig config = configured.get(canonical(asked));
+        return config == null ? ExportAccess.OPEN : config.access();
     }
 
     private List<Listed> listAll() {

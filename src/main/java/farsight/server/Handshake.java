@@ -4,6 +4,7 @@ import farsight.backend.BlockSizes;
 import farsight.backend.DeviceException;
 import farsight.backend.Errno;
 import farsight.buffer.Buffer;
+import farsight.config.ExportAccess;
 import farsight.loop.Channel;
 import farsight.loop.Timer;
 import farsight.protocol.ExportRequest;
@@ -340,7 +341,9 @@ final class Handshake implements Phase {
         if (error != null) {
             replies.error(Nbd.NBD_OPT_LIST, Nbd.NBD_REP_ERR_UNKNOWN, "the exports cannot be listed: " + error);
         } else {
-            all.forEach(export -> replies.server(export.name(), export.description()));
+            all.stream()
+                    .filter(export -> refusal(export.name()) == 0)
+                    .forEach(export -> replies.server(export.name(), export.description()));
             replies.ack(Nbd.NBD_OPT_LIST);
         }
         send();
@@ -388,6 +391,9 @@ final class Handshake implements Phase {
             replies.error(option, Nbd.NBD_REP_ERR_INVALID, e.getMessage());
             return;
         }
+        if (refused(option, wanted.export())) {
+            return;
+        }
         Optional<Set<MetaContext>> available = exports.contexts(wanted.export());
         if (wanted.count() > MetaContexts.MOST_QUERIES) {
             String why = wanted.count() + " queries; at most " + MetaContexts.MOST_QUERIES + " are taken";
@@ -407,6 +413,24 @@ final class Handshake implements Phase {
         }
     }
 
+    /** Why this client may not have an export: the reply, or 0. */
+    private int refusal(String name) {
+        ExportAccess access = exports.access(name);
+        if (!connection.isIn(access)) {
+            return Nbd.NBD_REP_ERR_POLICY;
+        }
+        return access.tls() && !connection.isSecure() ? Nbd.NBD_REP_ERR_TLS_REQD : 0;
+    }
+
+    private boolean refused(int option, String name) {
+        int reply = refusal(name);
+        if (reply != 0) {
+            String why = reply == Nbd.NBD_REP_ERR_TLS_REQD ? "requires TLS" : "is not for this client's address";
+            refuse(option, reply, "export " + Text.quote(name) + " " + why);
+        }
+        return reply != 0;
+    }
+
     /** What transmission with an export would begin with: contexts are those of the export that they were set for. */
     private Terms terms(String export) {
         return new Terms(style, export.equals(contextsOf) ? contexts : Set.of());
@@ -422,6 +446,9 @@ final class Handshake implements Phase {
         }
         if (option == Nbd.NBD_OPT_EXPORT_NAME && style.extended()) {
             refuse(option, Nbd.NBD_REP_ERR_INVALID, "extended headers need NBD_OPT_GO");
+            return;
+        }
+        if (refused(option, request.name())) {
             return;
         }
         busy = true;

@@ -324,11 +324,23 @@ class ServerConfigTest {
                 "[exports.a]; backend = 'zfs' | 2:1: no backend is called \"zfs\"; there are all, disk, net",
                 "[exports.a]; backend = 'disk' | 1:1: [exports.a] needs path = ...: the file",
                 "[exports.a]; backend = 'all'; path = 'x' | 3:1: unknown key 'path' in [exports.a]; known are backend,"
-                        + " description, read_only, exact_blocks",
+                        + " description, read_only, exact_blocks, tls, allow",
+                "[exports.a]; backend = 'all'; tls = 'on' | 3:1: [exports.a] tls must be \"require\", or be left out"
+                        + " for what [server] says",
+                "[exports.a]; backend = 'all'; tls = 'require' | 3:1: [exports.a] tls needs tls = \"allow\" or"
+                        + " \"require\" in [server]",
+                "[exports.a]; backend = 'all'; allow = [] | 3:1: [exports.a] allow has nothing in it, so that nobody"
+                        + " could open the export",
+                "[exports.a]; backend = 'all'; allow = ['10.0.0.1/8'] | 3:1: [exports.a] allow: \"10.0.0.1/8\" has bits"
+                        + " set beyond the first 8; is that the network?",
+                "[exports.a]; backend = 'all'; allow = ['::/129'] | 3:1: [exports.a] allow: \"::/129\" must have from 0"
+                        + " to 128 after the slash",
+                "[exports.a]; backend = 'all'; allow = ['host'] | 3:1: [exports.a] allow: \"host\" is not an address or"
+                        + " a network such as 10.0.0.0/8 or fd00::/8",
                 "[exports.a]; backend = 'all'; readonly = true | 3:1: unknown key 'readonly' in [exports.a]; did you"
                         + " mean 'read_only'?",
                 "[exports.a]; backend = 'all'; [exports.a.b] | 3:1: unknown section [exports.a.b]; known are backend,"
-                        + " description, read_only, exact_blocks",
+                        + " description, read_only, exact_blocks, tls, allow",
                 "[exports.a]; backend = 'all'; read_only = 1 | 3:1: [exports.a] read_only must be true or false, not 1",
                 "[exports]; a = 'disk:x' | 2:1: [exports] a must be a section: write [exports.a] on a line of its own",
                 "[exports]; 'a b' = 1 | 2:1: [exports] \"a b\" must be a section: write [exports.\"a b\"] on a line of"

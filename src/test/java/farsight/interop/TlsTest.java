@@ -240,6 +240,65 @@ class TlsTest {
         }
     }
 
+    /** One export over TLS only, one for another network only: whoever may not open one does not see it either. */
+    @Test
+    void exportsHaveRulesOfTheirOwn() throws IOException {
+        Path file = directory.resolve("server.toml");
+        Files.writeString(file, """
+            [server]
+            address = "127.0.0.1"
+            port = 0
+            tls = "allow"
+            tls_certificates = "%s"
+
+            [exports.open]
+            backend = "memory"
+            size = "1MiB"
+            allow = ["::1", "127.0.0.0/8"]
+
+            [exports.secret]
+            backend = "memory"
+            size = "1MiB"
+            tls = "require"
+
+            [exports.elsewhere]
+            backend = "memory"
+            size = "1MiB"
+            allow = ["10.0.0.0/8", "fd00::/8"]
+            """.formatted(serverDirectory()));
+        Map<String, farsight.backend.BackendProvider> providers = Map.of("memory", new MemoryProvider());
+        try (Server server = Server.start(ServerConfig.load(file, providers), providers)) {
+            try (WireClient plain = WireClient.tcp(port(server))) {
+                assertThat(plain.option(LIST))
+                        .hasSize(2)
+                        .first()
+                        .extracting(TlsTest::name)
+                        .isEqualTo("open");
+                assertThat(plain.answer(6, WireClient.export("secret"))).isEqualTo(ERR_TLS_REQD);
+                assertThat(plain.answer(7, WireClient.export("secret"))).isEqualTo(ERR_TLS_REQD);
+                assertThat(plain.answer(7, WireClient.export("elsewhere"))).isEqualTo(ERR_POLICY);
+                plain.structured();
+                assertThat(plain.answer(10, WireClient.queries("secret", "base:")))
+                        .isEqualTo(ERR_TLS_REQD);
+                assertThat(plain.answer(10, WireClient.queries("elsewhere", "base:")))
+                        .isEqualTo(ERR_POLICY);
+                plain.go("open");
+            }
+            Requires.tool("nbdinfo", "libnbd-bin");
+            String all = "nbds://localhost:" + port(server) + "/?tls-certificates=" + clientDirectory("none");
+            assertThat(Commands.command("nbdinfo", "--list", all)
+                            .run()
+                            .expectSuccess()
+                            .stdout())
+                    .contains("export=\"open\"", "export=\"secret\"")
+                    .doesNotContain("elsewhere");
+        }
+    }
+
+    private static String name(WireClient.OptionReply reply) {
+        return new String(reply.data(), 4, ByteBuffer.wrap(reply.data()).getInt());
+    }
+
     // ---- files ---------------------------------------------------------------------------------------------------
 
     @Test

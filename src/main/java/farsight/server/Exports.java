@@ -191,7 +191,8 @@ final class Exports implements AutoCloseable {
 
     /** Who may open it; names that clients type are for everybody whom the server serves. */
     ExportAccess access(String asked) {
-        ExportConfig config = configured.get(canonical(asked));
+        Catalog offered = catalog;
+        ExportConfig config = offered.configured().get(offered.canonical(asked));
         return config == null ? ExportAccess.OPEN : config.access();
     }
 

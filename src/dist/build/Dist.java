@@ -23,7 +23,7 @@ import java.util.zip.GZIPOutputStream;
 /**
  * Makes what is installed where there is no Java: {@code Dist PROJECT TARGET} turns TARGET/farsight into
  * farsight-VERSION-linux-ARCHITECTURE.tar.gz and farsight_VERSION_ARCHITECTURE.deb. The same sources and the same JDK
- * give the same bytes.
+ * give the same packages, but for the start-up archive, which holds what a start came to load.
  */
 final class Dist {
     /** More than what Farsight's own modules ask for: elliptic curves for TLS, and the flight recorder. */

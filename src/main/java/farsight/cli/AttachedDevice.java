@@ -14,11 +14,13 @@ final class AttachedDevice {
     /** Attaches, and looks after the device until a signal ends it or somebody detaches it. */
     static void watch(ClientConfig config) throws IOException {
         Service service = Service.ofThisProcess();
-        Attachment attachment = attach(config);
+        Attached device = new Attached();
+        // First of all: a signal that comes while the device is attached detaches it as well.
         Stop.onSignal(() -> {
             service.stopping();
-            attachment.close();
+            device.close();
         });
+        Attachment attachment = device.attach(config);
         String attached = say(config, attachment);
         service.ready(attached, () -> true);
         try {
@@ -28,6 +30,42 @@ final class AttachedDevice {
                 throw e;
             }
             System.out.println("farsight: " + attachment.device() + " was detached by 'farsight detach'");
+        }
+    }
+
+    /** The device of a command, be it attached already or not yet. */
+    private static final class Attached {
+        /** How long a signal waits for an attachment that is under way; connecting has limits of its own. */
+        private static final long PATIENCE_NANOS = 30_000_000_000L;
+
+        private Attachment attachment;
+        private boolean underWay;
+
+        Attachment attach(ClientConfig config) throws IOException {
+            synchronized (this) {
+                underWay = true;
+            }
+            Attachment attached = null;
+            try {
+                attached = AttachedDevice.attach(config);
+                return attached;
+            } finally {
+                synchronized (this) {
+                    attachment = attached;
+                    underWay = false;
+                    notifyAll();
+                }
+            }
+        }
+
+        synchronized void close() throws IOException, InterruptedException {
+            long deadline = System.nanoTime() + PATIENCE_NANOS;
+            for (long left = PATIENCE_NANOS; underWay && left > 0; left = deadline - System.nanoTime()) {
+                wait(Math.max(1, left / 1_000_000));
+            }
+            if (attachment != null) {
+                attachment.close();
+            }
         }
     }
 

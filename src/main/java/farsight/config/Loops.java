@@ -11,7 +11,7 @@ import java.time.Duration;
  * @param batch whether they, and storage's threads, let others finish what they do when they are woken
  */
 public record Loops(int count, Io io, Duration spin, boolean batch) {
-    public static final Loops DEFAULT = new Loops(0, Io.AUTO, Duration.ZERO, false);
+    public static final Loops DEFAULT = new Loops(0, Io.AUTO, Duration.ofNanos(40_000), false);
 
     /** So many, all else as it is by default. */
     public static Loops of(int count) {

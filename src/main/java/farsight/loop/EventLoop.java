@@ -24,8 +24,14 @@ import java.util.PriorityQueue;
  * of them, runs tasks and timers, and lets the channels that were touched send.
  */
 abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
-    /** What one receive takes at most; what a socket holds by default is about as much. */
+    /** The buffer to receive into, as large as what a socket holds by default: what follows diverted payload fills it. */
     static final int RECEIVE_SIZE = 256 << 10;
+
+    /**
+     * What one receive takes at most. The client gets on with the answers while the server deals with what is left. A write
+     * of 64 KiB comes whole, with the requests around it.
+     */
+    static final int RECEIVE_AT_ONCE = 80 << 10;
 
     private static final long PAGE = Process.pageSize();
     private static final int PAGES = 256;
@@ -114,7 +120,7 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     }
 
     private void await() {
-        if (spinner.wanted() && spin()) {
+        if (spinner.wanted(counters.requests()) && spin()) {
             return;
         }
         // Whoever adds a task after the last look at the queue sees that the loop sleeps, and wakes it.

@@ -1,25 +1,40 @@
 package farsight.loop;
 
 /**
- * When to look for work for a while instead of sleeping: as long as that has found some lately. After every time in vain
- * it pauses for twice as many sleeps as before.
+ * When to look for work for a while instead of sleeping: after a turn with so little to do that a client seems to wait for
+ * every answer, and as long as it has found some lately. After every time in vain it pauses for twice as many sleeps as
+ * before.
  */
 final class Spinner {
     private static final int LONGEST_PAUSE = 64;
+
+    /** More than this are a batch: their client has something to do, and the next batch is better for having grown. */
+    private static final long FEW_REQUESTS = 2;
+
+    /** A look takes a fraction of this, unless somebody else got the processor meanwhile and has better use for it. */
+    private static final long LONGEST_LOOK = 50_000;
 
     private final long nanos;
     private int pause;
     private int pauseLeft;
     private long start;
+    private long lastLook;
+    private long answered;
 
     /** @param nanos how long one time takes at most; 0 for never */
     Spinner(long nanos) {
         this.nanos = nanos;
     }
 
-    /** Whether to do it now, instead of the next sleep. */
-    boolean wanted() {
-        if (nanos == 0) {
+    /**
+     * Whether to do it now, instead of the next sleep.
+     *
+     * @param requests answered since the loop's start
+     */
+    boolean wanted(long requests) {
+        boolean few = requests - answered <= FEW_REQUESTS;
+        answered = requests;
+        if (nanos == 0 || !few) {
             return false;
         }
         if (pauseLeft > 0) {
@@ -31,11 +46,15 @@ final class Spinner {
 
     void begin() {
         start = System.nanoTime();
+        lastLook = start;
     }
 
     /** Whether to look once more; false when this time was in vain. */
     boolean goesOn() {
-        if (System.nanoTime() - start < nanos) {
+        long now = System.nanoTime();
+        boolean undisturbed = now - lastLook < LONGEST_LOOK;
+        lastLook = now;
+        if (undisturbed && now - start < nanos) {
             return true;
         }
         pause = Math.clamp(pause * 2L, 1, LONGEST_PAUSE);

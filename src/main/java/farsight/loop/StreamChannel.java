@@ -63,8 +63,8 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
         } else if (fillLength > 0) {
             receiveBoth(buffer);
         } else {
-            long result = Sockets.receive(loop.callState(), fd, buffer.address(), buffer.capacity());
-            if (arrived(result, buffer.capacity())) {
+            long result = Sockets.receive(loop.callState(), fd, buffer.address(), EventLoop.RECEIVE_AT_ONCE);
+            if (arrived(result, EventLoop.RECEIVE_AT_ONCE)) {
                 handler.received(buffer, 0, (int) result);
             }
         }

@@ -9,6 +9,7 @@ import farsight.loop.UringLoop;
 import farsight.sys.ErrnoException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.time.Duration;
 
 /** Makes the loops of a server, all of one kind: the one that is configured, or else the one that is to be had. */
 final class LoopChoice {
@@ -19,7 +20,9 @@ final class LoopChoice {
 
     /** @param poolBytes limit of each loop's buffers */
     LoopChoice(Loops config, long poolBytes) {
-        options = new LoopOptions(poolBytes, config.spin(), config.batch(), System::nanoTime);
+        // On a single processor whoever is waited for could do nothing meanwhile.
+        Duration spin = Runtime.getRuntime().availableProcessors() > 1 ? config.spin() : Duration.ZERO;
+        options = new LoopOptions(poolBytes, spin, config.batch(), System::nanoTime);
         uring = config.io() != Io.EPOLL;
     }
 

@@ -22,9 +22,14 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
     private NbdException lost;
     private boolean closing;
 
+    /** The server is stopping: nothing more is asked, and after the last answer it is told goodbye. */
+    private boolean retired;
+
+    private boolean saidGoodbye;
+
     private final Object sendLock = new Object();
     private final Arena arena = Arena.ofShared();
-    private final MemorySegment header = arena.allocate(Requests.LONGEST);
+    private final MemorySegment header = arena.allocate(Requests.LONGEST + StatusRequest.LONGEST_PAYLOAD);
     private final Thread receiver;
 
     /** When the server last gave a sign of life, or was last asked something after owing nothing. */
@@ -93,7 +98,7 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
                         request.type,
                         request.cookie,
                         request.offset,
-                        request.length);
+                        request.wireLength());
                 request.send(socket, header, bytes);
             }
         } catch (NbdException e) {
@@ -134,8 +139,42 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
 
     @Override
     public void answered(ClientRequest request, IOException failureOrNull) {
+        if (failureOrNull instanceof NbdException refusal && refusal.error() == Nbd.NBD_ESHUTDOWN) {
+            retire();
+        }
         if (leave(request)) {
             request.done(failureOrNull);
+        }
+        if (mayGo()) {
+            sayGoodbye();
+        }
+    }
+
+    /** "If the client receives an NBD_ESHUTDOWN error it MUST initiate a soft disconnect." */
+    private synchronized void retire() {
+        if (lost == null) {
+            lost = new NbdException(socket.peer() + ": the server is stopping", Nbd.NBD_ESHUTDOWN);
+            retired = true;
+            notifyAll();
+        }
+    }
+
+    private synchronized boolean mayGo() {
+        return retired && freeCount == slots.length;
+    }
+
+    private void sayGoodbye() {
+        try {
+            synchronized (sendLock) {
+                if (!saidGoodbye) {
+                    saidGoodbye = true;
+                    int bytes = Requests.write(header, negotiated.extended(), 0, Nbd.NBD_CMD_DISC, 0, 0, 0);
+                    socket.send(header.address(), bytes);
+                    socket.finish();
+                }
+            }
+        } catch (NbdException e) {
+            // It is gone already, which is what was wanted.
         }
     }
 
@@ -191,19 +230,11 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
                 return;
             }
             closing = true;
-            polite = lost == null;
+            polite = lost == null || retired;
             notifyAll();
         }
         if (polite && inFlight() == 0) {
-            try {
-                synchronized (sendLock) {
-                    int bytes = Requests.write(header, negotiated.extended(), 0, Nbd.NBD_CMD_DISC, 0, 0, 0);
-                    socket.send(header.address(), bytes);
-                    socket.finish();
-                }
-            } catch (NbdException e) {
-                // It is gone already, which is what was wanted.
-            }
+            sayGoodbye();
         }
         socket.shutdown();
         if (Thread.currentThread() == receiver) {

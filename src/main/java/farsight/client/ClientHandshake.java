@@ -130,6 +130,16 @@ public final class ClientHandshake {
         }
     }
 
+    /** The server said no, or what is wanted cannot be: a client that goes says so ("Termination of the session"). */
+    private NbdException refused(String what) {
+        try {
+            abort();
+        } catch (NbdException e) {
+            // It is gone already.
+        }
+        return wrong(what);
+    }
+
     private NbdException wrong(String what) {
         return new NbdException(socket.peer() + ": " + what);
     }
@@ -168,7 +178,7 @@ public final class ClientHandshake {
         option(Nbd.NBD_OPT_STARTTLS, 0);
         Reply reply = reply(Nbd.NBD_OPT_STARTTLS);
         if (reply.isError()) {
-            throw wrong("the server does not offer TLS: " + reason(reply));
+            throw refused("the server does not offer TLS: " + reason(reply));
         }
         if (reply.type() != Nbd.NBD_REP_ACK || reply.data().byteSize() != 0) {
             throw unexpected(Nbd.NBD_OPT_STARTTLS, reply);
@@ -231,7 +241,7 @@ public final class ClientHandshake {
 
     private void refuseTls(Reply reply) throws NbdException {
         if (reply.type() == Nbd.NBD_REP_ERR_TLS_REQD) {
-            throw wrong("the server demands TLS: " + reason(reply));
+            throw refused("the server demands TLS: " + reason(reply));
         }
     }
 
@@ -252,7 +262,7 @@ public final class ClientHandshake {
         at += 4;
         for (String query : queries) {
             if (at + 4 + 3L * query.length() > data.byteSize()) {
-                throw new NbdException("the contexts asked for are too long");
+                throw refused("the contexts asked for are too long");
             }
             at = string(data, at, "context", query);
         }
@@ -288,10 +298,10 @@ public final class ClientHandshake {
         }
     }
 
-    private static long string(MemorySegment data, long at, String what, String text) throws NbdException {
+    private long string(MemorySegment data, long at, String what, String text) throws NbdException {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         if (bytes.length > Nbd.MAX_STRING) {
-            throw new NbdException("the " + what + " has " + bytes.length + " bytes; at most 4096 are allowed");
+            throw refused("the " + what + " has " + bytes.length + " bytes; at most 4096 are allowed");
         }
         data.set(Wire.INT, at, bytes.length);
         MemorySegment.copy(bytes, 0, data, ValueLayout.JAVA_BYTE, at + 4, bytes.length);
@@ -308,7 +318,7 @@ public final class ClientHandshake {
         for (int i = 0; i < MOST_REPLIES && bytes <= MOST_LISTED_BYTES; i++) {
             Reply reply = reply(Nbd.NBD_OPT_LIST);
             if (reply.isError()) {
-                throw wrong("the server does not list its exports: " + reason(reply));
+                throw refused("the server does not list its exports: " + reason(reply));
             }
             if (reply.type() == Nbd.NBD_REP_ACK) {
                 return exports;
@@ -371,10 +381,10 @@ public final class ClientHandshake {
                 answer.info(reply.data());
             } else if (reply.type() == Nbd.NBD_REP_ACK) {
                 return answer.finish();
-            } else if (reply.type() == Nbd.NBD_REP_ERR_UNSUP) {
+            } else if (reply.type() == Nbd.NBD_REP_ERR_UNSUP && !extended) {
                 return exportName(export);
             } else if (reply.isError()) {
-                throw wrong("the server refused export " + Text.quote(export) + ": " + reason(reply));
+                throw refused("the server refused export " + Text.quote(export) + ": " + reason(reply));
             } else {
                 throw unexpected(option, reply);
             }
@@ -386,7 +396,7 @@ public final class ClientHandshake {
     private Negotiated exportName(String export) throws NbdException {
         byte[] name = export.getBytes(StandardCharsets.UTF_8);
         if (name.length > Nbd.MAX_STRING) {
-            throw new NbdException("the export name has " + name.length + " bytes; at most 4096 are allowed");
+            throw refused("the export name has " + name.length + " bytes; at most 4096 are allowed");
         }
         MemorySegment.copy(name, 0, data(), ValueLayout.JAVA_BYTE, 0, name.length);
         option(Nbd.NBD_OPT_EXPORT_NAME, name.length);

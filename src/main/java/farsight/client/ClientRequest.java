@@ -37,7 +37,17 @@ abstract class ClientRequest {
         this.memory = memory;
     }
 
-    /** Sends what follows the header of a write. */
+    /** What the header says: of a request with a payload, its bytes. */
+    long wireLength() {
+        return length;
+    }
+
+    /** Whether the answer may tell of that context. */
+    boolean asksFor(int context) {
+        return true;
+    }
+
+    /** Sends the header, and what follows it. */
     void send(ClientSocket socket, MemorySegment header, int headerLength) throws NbdException {
         if (type != Nbd.NBD_CMD_WRITE) {
             socket.send(header.address(), headerLength);

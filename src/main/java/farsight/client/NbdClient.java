@@ -5,7 +5,6 @@ import farsight.protocol.Nbd;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -178,6 +177,17 @@ public final class NbdClient implements AutoCloseable {
      * @return extents by the name of their context
      */
     public CompletableFuture<Map<String, List<Extent>>> statusAsync(long offset, long length, CommandFlag... flags) {
+        return statusAsync(negotiated.contexts(), offset, length, flags);
+    }
+
+    /**
+     * Like {@link #statusAsync(long, long, CommandFlag...)}, in some of the agreed contexts. Servers with
+     * NBD_FLAG_BLOCK_STATUS_PAYLOAD look into those only; of what others tell, the rest is left out.
+     *
+     * @param contexts some of {@link Negotiated#contexts}, each once
+     */
+    public CompletableFuture<Map<String, List<Extent>>> statusAsync(
+            List<MetaContext> contexts, long offset, long length, CommandFlag... flags) {
         checkRange(offset, length);
         if (length == 0) {
             throw new IllegalArgumentException("the status of no bytes");
@@ -186,9 +196,16 @@ public final class NbdClient implements AutoCloseable {
             return CompletableFuture.failedFuture(
                     new NbdException(connections.get(0).peer() + ": no metadata context was agreed on"));
         }
+        if (contexts.isEmpty()
+                || !negotiated.contexts().containsAll(contexts)
+                || contexts.stream().distinct().count() < contexts.size()) {
+            throw new IllegalArgumentException("contexts must be some of those agreed on, each once");
+        }
+        boolean chosen = contexts.size() < negotiated.contexts().size() && negotiated.choosesContexts();
         // Not up to 2^32-1: nbdkit before 1.40 ends when an extent reaches that far (CVE-2025-47711).
         long most = negotiated.extended() ? LARGEST_EXTENDED : LARGEST_COMPACT;
-        StatusRequest request = new StatusRequest(CommandFlag.bits(flags), offset, Math.min(length, most));
+        StatusRequest request = new StatusRequest(
+                CommandFlag.bits(flags), offset, Math.min(length, most), List.copyOf(contexts), chosen);
         connection().submit(request);
         return request.result;
     }
@@ -205,10 +222,15 @@ public final class NbdClient implements AutoCloseable {
      */
     public List<Extent> extents(String context, long offset, long length) throws IOException {
         checkRange(offset, length);
+        MetaContext asked = negotiated.context(context);
+        if (asked == null) {
+            throw new NbdException(
+                    connections.get(0).peer() + ": the metadata context " + context + " was not agreed on");
+        }
         List<Extent> all = new ArrayList<>();
         long end = offset + length;
         for (long at = offset; at < end; ) {
-            List<Extent> some = status(at, end - at).get(context);
+            List<Extent> some = await(statusAsync(List.of(asked), at, end - at)).get(context);
             if (some == null) {
                 throw new NbdException(connections.get(0).peer() + ": the server told nothing of " + context);
             }
@@ -338,31 +360,6 @@ public final class NbdClient implements AutoCloseable {
         @Override
         void done(IOException failureOrNull) {
             pieces.done(failureOrNull);
-        }
-    }
-
-    private final class StatusRequest extends ClientRequest {
-        final CompletableFuture<Map<String, List<Extent>>> result = new CompletableFuture<>();
-
-        StatusRequest(int flags, long offset, long length) {
-            super(Nbd.NBD_CMD_BLOCK_STATUS, flags, offset, length, null);
-        }
-
-        @Override
-        void done(IOException failureOrNull) {
-            if (failureOrNull != null) {
-                result.completeExceptionally(failureOrNull);
-                return;
-            }
-            Map<String, List<Extent>> byName = new LinkedHashMap<>();
-            for (MetaContext context : negotiated.contexts()) {
-                for (Status status : statuses) {
-                    if (status.context() == context.id()) {
-                        byName.put(context.name(), status.extents());
-                    }
-                }
-            }
-            result.complete(byName);
         }
     }
 

@@ -26,7 +26,8 @@ final class NbdSide extends CopySide {
 
     @Override
     int alignment() {
-        return client.negotiated().minimumBlock();
+        // "SHOULD constrain its requests to a minimum block size of 512", whoever serves them.
+        return Math.max(512, client.negotiated().minimumBlock());
     }
 
     @Override

@@ -56,6 +56,11 @@ public record Negotiated(
         return has(Nbd.NBD_FLAG_SEND_FLUSH);
     }
 
+    /** Whether block status can be asked for some of the contexts only. */
+    boolean choosesContexts() {
+        return extended && has(Nbd.NBD_FLAG_BLOCK_STATUS_PAYLOAD);
+    }
+
     /** Whether the server can tell holes and zeroes from data. */
     public boolean hasAllocation() {
         return context(ClientOptions.ALLOCATION) != null;

@@ -305,8 +305,13 @@ final class ReplyReader implements AutoCloseable {
         if (said != 0 && said != count) {
             throw wrong(request, "is said to have " + Integer.toUnsignedString(said) + " extents, but has " + count);
         }
-        if (!known(id) || request.hasStatus(id)) {
-            throw wrong(request, "tells of a metadata context that was not agreed on, or twice of one");
+        if (!known(id) || !request.asksFor(id) || request.hasStatus(id)) {
+            throw wrong(
+                    request, "tells of a metadata context that was not agreed on or not asked for, or twice of one");
+        }
+        boolean one = (request.flags & Nbd.NBD_CMD_FLAG_REQ_ONE) != 0;
+        if (one && count > 1) {
+            throw wrong(request, "has " + count + " extents although one was demanded");
         }
         List<Extent> extents = new ArrayList<>(Math.min(count, 1024));
         long at = request.offset;
@@ -314,7 +319,7 @@ final class ReplyReader implements AutoCloseable {
         for (int i = 0; i < count; i++) {
             long bytes = wide ? takeLong() : Integer.toUnsignedLong(takeInt());
             long kind = wide ? takeLong() : Integer.toUnsignedLong(takeInt());
-            if (bytes <= 0 || at >= stop || bytes > Long.MAX_VALUE - at) {
+            if (bytes <= 0 || at >= stop || bytes > Long.MAX_VALUE - at || one && bytes > request.length) {
                 throw wrong(request, "has an extent of " + Long.toUnsignedString(bytes) + " bytes at offset " + at);
             }
             extents.add(new Extent(at, bytes, kind));
@@ -348,10 +353,17 @@ final class ReplyReader implements AutoCloseable {
         if (error == 0 || text > Nbd.MAX_STRING || rest < 0 || located && rest != 8) {
             throw wrong(request, "has an error chunk that is not well formed");
         }
+        long place = located ? buffer.get(Wire.LONG, at + 6 + text) : -1;
+        if (located && (place < request.offset || place - request.offset >= Math.max(1, request.length))) {
+            throw wrong(
+                    request,
+                    "has an error at offset " + Long.toUnsignedString(place)
+                            + ", which is not within what was asked for");
+        }
         if (request.error == 0) {
             request.error = error;
             request.errorText = text(buffer.asSlice(at + 6, text));
-            request.errorOffset = located ? buffer.get(Wire.LONG, at + 6 + text) : -1;
+            request.errorOffset = place;
         }
     }
 

@@ -381,6 +381,14 @@ class HostileServersTest {
                 "a data chunk of 4 GiB",
                 "not within",
                 (talk, asked) -> talk.chunk(asked, DONE, 1, 0xffff_ffffL, o -> o.writeLong(8192)));
+        read(
+                "an error before what was asked for",
+                "error at offset 8191",
+                (talk, asked) -> talk.chunk(asked, DONE, 0x8002, errorAt(8191)));
+        read(
+                "an error at 2^64-1",
+                "error at offset 18446744073709551615",
+                (talk, asked) -> talk.chunk(asked, DONE, 0x8002, errorAt(-1)));
         read("bytes twice", "bytes twice, at offset 8192", (talk, asked) -> {
             talk.data(asked, 0, 8192, 1000);
             talk.data(asked, 0, 8192, 1000);
@@ -456,6 +464,14 @@ class HostileServersTest {
                 Action.FLUSH,
                 "not asked for",
                 talk -> answer(talk, (t, asked) -> t.data(asked, DONE, 0, 1)));
+    }
+
+    private static Message errorAt(long offset) {
+        return o -> {
+            o.writeInt(Nbd.NBD_EIO);
+            o.writeShort(0);
+            o.writeLong(offset);
+        };
     }
 
     private static void statuses() {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import farsight.client.ClientOptions;
 import farsight.client.CommandFlag;
 import farsight.client.Extent;
+import farsight.client.MetaContext;
 import farsight.client.NbdClient;
 import farsight.client.NbdException;
 import farsight.protocol.Nbd;
@@ -345,6 +346,32 @@ class PeersTest {
             client.trim(0, 12L << 30);
             assertThat(client.extents(ClientOptions.ALLOCATION, 0, 12L << 30))
                     .allSatisfy(extent -> assertThat(extent.isZero()).isTrue());
+        }
+    }
+
+    @Test
+    void ourServerTellsOfTheContextsThatAreChosen() throws IOException {
+        ClientOptions both = ClientOptions.DEFAULT.withContexts(List.of(ClientOptions.ALLOCATION, "farsight:dirty"));
+        try (RunningCommand server = started(Commands.command(
+                        Project.launcher().toString(),
+                        "server",
+                        "--export",
+                        "disk=memory:6GiB",
+                        "--listen",
+                        "unix:" + socket()));
+                NbdClient client = NbdClient.connect(uri("disk"), both);
+                Arena arena = Arena.ofConfined()) {
+            assertThat(client.negotiated().flagNames()).contains("BLOCK_STATUS_PAYLOAD");
+            client.write(random(arena, 65536), 5L << 30, false);
+            for (MetaContext context : client.negotiated().contexts()) {
+                assertThat(client.statusAsync(List.of(context), 0, 6L << 30).join())
+                        .containsOnlyKeys(context.name());
+            }
+            assertThat(client.extents("farsight:dirty", 0, 6L << 30))
+                    .containsExactly(
+                            new Extent(0, 5L << 30, 0),
+                            new Extent(5L << 30, 65536, 1),
+                            new Extent((5L << 30) + 65536, (1L << 30) - 65536, 0));
         }
     }
 

@@ -7,6 +7,7 @@ farsight=$1 configs=$2 port=$3 directory=$4 device=nbd0
 . "$(dirname "$0")/attach.sh"
 
 declare -A clients loads
+stop=/run/stop-loads
 
 log_of() { echo "/run/client-$1.log"; }
 
@@ -18,17 +19,30 @@ start_client() {
     await 60 "the client of $2" grep -qE 'attached|took over' "$(log_of "$1")"
 }
 
-# load NAME DEVICE SECONDS
+# load NAME: until there is the file $stop, however long the faults take.
 load() {
-    fio --name="$1" --filename="/mnt/$1/data" --size=48M --rw=randwrite --bsrange=4k-128k --direct=1 \
-        --ioengine=libaio --iodepth=16 --verify=crc32c --verify_fatal=1 --verify_backlog=200 --rate=12m \
-        --time_based --runtime="$2" --output="/run/fio-$1.log" &
-    loads[$1]=$!
+    local status=0
+    while [ ! -e $stop ] && [ $status = 0 ]; do
+        fio --name="$1" --filename="/mnt/$1/data" --size=48M --rw=randwrite --bsrange=4k-128k --direct=1 \
+            --ioengine=libaio --iodepth=16 --verify=crc32c --verify_fatal=1 --verify_backlog=200 --rate=12m \
+            --time_based --runtime=15 --output="/run/fio-$1.log" || status=$?
+    done
+    return $status
+}
+
+start_loads() {
+    local name
+    rm -f $stop
+    for name in one four; do
+        load $name &
+        loads[$name]=$!
+    done
 }
 
 # loaded: waits for both loads, which must have seen no error.
 loaded() {
     local name status
+    touch $stop
     for name in one four; do
         status=0
         wait "${loads[$name]}" || status=$?
@@ -51,10 +65,10 @@ mount /dev/nbd0 /mnt/one
 mount /dev/nbd1 /mnt/four
 step "mounted"
 
-load one 54
-load four 54
+start_loads
 for round in ${ROUNDS-1 2 3 4 5 6}; do
     sleep 5
+    kill -0 "${loads[one]}" "${loads[four]}" || fail "a load has ended: $(tail -n 40 /run/fio-*.log)"
     ask kill-$round
     if [ $((round % 2)) = 0 ]; then
         kill -KILL "${clients[four]}"
@@ -69,8 +83,7 @@ done
 loaded
 step "six deaths of the server survived"
 
-load one 30
-load four 30
+start_loads
 sleep 3
 ip neigh replace 10.0.2.2 lladdr 02:00:00:00:00:99 nud permanent dev vec0
 ask drop-1

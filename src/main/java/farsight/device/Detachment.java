@@ -153,7 +153,7 @@ public final class Detachment {
 
     private static void awaitFree(DeviceFile file) throws IOException {
         long deadline = System.nanoTime() + FREE_LIMIT.toNanos();
-        while (file.owner().isPresent()) {
+        while (!file.isFree()) {
             if (System.nanoTime() > deadline) {
                 throw new IOException(
                         file.path() + ": is disconnected, but still open; it is free when it is unmounted and closed");

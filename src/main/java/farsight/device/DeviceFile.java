@@ -37,6 +37,18 @@ public record DeviceFile(Path path) {
         return numbers.stream().sorted().map(DeviceFile::numbered).toList();
     }
 
+    /** All devices of the driver and then one that the driver would have to make. */
+    static List<DeviceFile> allAndOneMore() throws IOException {
+        List<DeviceFile> all = new ArrayList<>(all());
+        all.add(numbered(all.isEmpty() ? 0 : all.getLast().number() + 1));
+        return all;
+    }
+
+    /** The number in the name of a device of the driver, be it there or not. */
+    int number() {
+        return Integer.parseInt(name().substring("nbd".length()));
+    }
+
     /** Such as nbd0. */
     public String name() {
         return path.getFileName().toString();
@@ -63,6 +75,11 @@ public record DeviceFile(Path path) {
     /** What is behind the device, as its client named it; empty when it did not, or before Linux 5.14. */
     public Optional<String> backend() {
         return shown("backend").filter(text -> !text.isEmpty());
+    }
+
+    /** Whether nothing of an attachment is left. The kernel takes away what it shows piece by piece. */
+    boolean isFree() {
+        return owner().isEmpty() && backend().isEmpty();
     }
 
     /** Bytes. */

@@ -16,7 +16,7 @@ import java.util.Properties;
  * @param connections that the device was made with
  * @param alive connections of them that are known to live
  * @param reconnects how often connections were replaced
- * @param owner what the kernel shows as the process that made the device
+ * @param owner what the kernel shows as the process that made the device; empty until it is there
  * @param pid the process that looks after the device
  */
 public record DeviceState(
@@ -37,8 +37,25 @@ public record DeviceState(
         return ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false);
     }
 
-    /** One that this process has just made, or has found. */
-    static DeviceState netlink(DeviceFile file, String uri, String export, int flags, int connections, int alive) {
+    /** Of a device that this process is about to make, so that nobody sees the device and knows nothing of it. */
+    static DeviceState beforehand(DeviceFile file, String uri, String attach, Links links, int flags) {
+        int connections = links.sockets().size();
+        return new DeviceState(
+                file.name(),
+                uri,
+                attach,
+                links.export().export(),
+                links.size(),
+                flags,
+                connections,
+                connections,
+                0,
+                "",
+                ProcessHandle.current().pid());
+    }
+
+    /** Of a netlink device that this process has found. */
+    static DeviceState found(DeviceFile file, String uri, String export, int flags, int connections) {
         return new DeviceState(
                 file.name(),
                 uri,
@@ -47,10 +64,20 @@ public record DeviceState(
                 file.size(),
                 flags,
                 connections,
-                alive,
+                0,
                 0,
                 file.owner().orElse(""),
                 ProcessHandle.current().pid());
+    }
+
+    /** The device is there, as the kernel shows. */
+    DeviceState madeBy(String shown) {
+        return new DeviceState(device, uri, attach, export, size, flags, connections, alive, reconnects, shown, pid);
+    }
+
+    /** Whether it is about the attachment that the kernel shows as made by somebody, and not about an earlier one. */
+    boolean isAbout(String madeBy) {
+        return owner.equals(madeBy) || owner.isEmpty() && attended();
     }
 
     /** Whether it is this export on a device that the kernel shows as made by {@code madeBy}. */

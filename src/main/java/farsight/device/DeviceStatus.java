@@ -76,9 +76,7 @@ public record DeviceStatus(
 
     private static DeviceStatus of(DeviceFile file, String owner) {
         // What is left of a client that was killed may be about an earlier attachment.
-        Optional<DeviceState> state = RunDirectory.SYSTEM
-                .state(file.name())
-                .filter(known -> known.owner().equals(owner));
+        Optional<DeviceState> state = RunDirectory.SYSTEM.state(file.name()).filter(known -> known.isAbout(owner));
         Optional<DeviceState> attended = state.filter(DeviceState::attended);
         return new DeviceStatus(
                 file.path().toString(),

@@ -56,6 +56,7 @@ final class IoctlAttachment implements Attachment {
         } catch (IOException | RuntimeException e) {
             if (links != null) {
                 links.close();
+                RunDirectory.SYSTEM.forget(file.name());
             }
             if (lock != null) {
                 lock.close();
@@ -66,6 +67,9 @@ final class IoctlAttachment implements Attachment {
     }
 
     private void start(ClientConfig config) throws IOException {
+        int flags = flags(config.device());
+        DeviceState state = DeviceState.beforehand(file, config.server().toString(), "ioctl", links, flags);
+        RunDirectory.SYSTEM.store(state);
         Thread.ofPlatform().name("nbd-device").daemon(true).start(() -> serve(config.device()));
         try {
             configured.join();
@@ -76,18 +80,11 @@ final class IoctlAttachment implements Attachment {
             throw new IOException(e.getCause().getMessage(), e.getCause());
         }
         awaitDevice();
-        RunDirectory.SYSTEM.store(new DeviceState(
-                file.name(),
-                config.server().toString(),
-                "ioctl",
-                links.export().export(),
-                links.size(),
-                links.export().flags(),
-                links.sockets().size(),
-                links.sockets().size(),
-                0,
-                file.owner().orElse(""),
-                ProcessHandle.current().pid()));
+        RunDirectory.SYSTEM.store(state.madeBy(file.owner().orElse("")));
+    }
+
+    private int flags(DeviceConfig config) {
+        return links.export().flags() | (config.readOnly() ? Nbd.NBD_FLAG_READ_ONLY : 0);
     }
 
     /** The thread that the kernel knows as the device's: it configures it and then waits in the kernel for its end. */
@@ -99,7 +96,7 @@ final class IoctlAttachment implements Attachment {
             }
             device.blockSize(links.blockSize());
             device.sizeInBlocks(links.size() / links.blockSize());
-            device.flags(links.export().flags() | (config.readOnly() ? Nbd.NBD_FLAG_READ_ONLY : 0));
+            device.flags(flags(config));
             device.timeout(config.timeout());
         } catch (ErrnoException e) {
             configured.completeExceptionally(e);

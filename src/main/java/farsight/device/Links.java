@@ -104,6 +104,18 @@ record Links(List<ClientSocket> sockets, Negotiated export, int blockSize) {
         return blockSize;
     }
 
+    /** What the server said, but with the flags that the kernel is given. */
+    Negotiated export(int flags) {
+        return new Negotiated(
+                export.export(),
+                export.size(),
+                flags,
+                export.description(),
+                export.minimumBlock(),
+                export.preferredBlock(),
+                export.maximumPayload());
+    }
+
     List<Integer> descriptors() {
         return sockets.stream().map(ClientSocket::fd).toList();
     }

@@ -61,31 +61,36 @@ final class NetlinkAttachment implements Attachment {
     /** @param netlink closed with the attachment, or when there is none */
     static NetlinkAttachment attach(ClientConfig config, NbdNetlink netlink) throws IOException {
         DeadLinks dead = null;
-        FileLock lock = null;
         try {
             dead = netlink.deadLinks();
             Optional<DeviceFile> chosen = config.device().chosen().map(path -> new DeviceFile(Path.of(path)));
             Optional<DeviceFile> there = chosen.isPresent() ? chosen : find(config);
-            if (there.isPresent()) {
-                DeviceFile file = there.get();
-                file.index();
-                lock = RunDirectory.SYSTEM.lock(file.name()).orElseThrow(file::inUse);
-                if (file.owner().isPresent()) {
-                    if (!isOurs(file, config)) {
-                        throw file.inUse();
-                    }
-                    return adopt(config, netlink, dead, file, lock);
-                }
-            }
-            return connect(config, netlink, dead, there, lock);
+            return there.isPresent()
+                    ? attach(config, netlink, dead, there.get())
+                    : connectToFree(config, netlink, dead);
         } catch (IOException | RuntimeException e) {
-            if (lock != null) {
-                lock.close();
-            }
             if (dead != null) {
                 dead.close();
             }
             netlink.close();
+            throw e;
+        }
+    }
+
+    private static NetlinkAttachment attach(ClientConfig config, NbdNetlink netlink, DeadLinks dead, DeviceFile file)
+            throws IOException {
+        file.index();
+        FileLock lock = RunDirectory.SYSTEM.lock(file.name()).orElseThrow(file::inUse);
+        try {
+            if (file.owner().isEmpty()) {
+                return connectTo(config, netlink, dead, file, lock);
+            }
+            if (!isOurs(file, config)) {
+                throw file.inUse();
+            }
+            return adopt(config, netlink, dead, file, lock);
+        } catch (IOException | RuntimeException e) {
+            lock.close();
             throw e;
         }
     }
@@ -148,46 +153,83 @@ final class NetlinkAttachment implements Attachment {
     private static DeviceState unknown(ClientConfig config, DeviceFile file) {
         int connections = Math.max(file.queues(), config.device().connections());
         String uri = config.server().toString();
-        return DeviceState.netlink(file, uri, config.exportName(), Nbd.NBD_FLAG_HAS_FLAGS, connections, 0);
+        return DeviceState.found(file, uri, config.exportName(), Nbd.NBD_FLAG_HAS_FLAGS, connections);
     }
 
     // ---- connecting ----------------------------------------------------------------------------------------------
 
-    /** @param held the lock of the chosen device; null when any will do */
-    private static NetlinkAttachment connect(
-            ClientConfig config, NbdNetlink netlink, DeadLinks dead, Optional<DeviceFile> chosen, FileLock held)
+    private static NetlinkAttachment connectTo(
+            ClientConfig config, NbdNetlink netlink, DeadLinks dead, DeviceFile file, FileLock lock)
             throws IOException {
         Links links = Links.open(config);
-        FileLock lock = held;
+        try {
+            return connect(config, netlink, dead, file, lock, links);
+        } catch (NetlinkException e) {
+            links.close();
+            throw file.refused(e, e.errno());
+        } catch (IOException | RuntimeException e) {
+            links.close();
+            throw e;
+        }
+    }
+
+    /**
+     * The first device that is free. It is not left to the kernel which, so that the device is locked and its state
+     * written before others see it.
+     */
+    private static NetlinkAttachment connectToFree(ClientConfig config, NbdNetlink netlink, DeadLinks dead)
+            throws IOException {
+        Links links = Links.open(config);
+        try {
+            for (DeviceFile file : DeviceFile.allAndOneMore()) {
+                if (file.owner().isPresent()) {
+                    continue;
+                }
+                Optional<FileLock> lock = RunDirectory.SYSTEM.lock(file.name());
+                if (lock.isEmpty()) {
+                    continue;
+                }
+                try {
+                    return connect(config, netlink, dead, file, lock.get(), links);
+                } catch (NetlinkException e) {
+                    lock.get().close();
+                    if (e.errno() != NbdDevice.EBUSY) {
+                        throw file.refused(e, e.errno());
+                    }
+                } catch (IOException | RuntimeException e) {
+                    lock.get().close();
+                    throw e;
+                }
+            }
+            throw new IOException("all devices of the nbd driver are in use; detach one ('farsight status')");
+        } catch (IOException | RuntimeException e) {
+            links.close();
+            throw e;
+        }
+    }
+
+    /** @throws NetlinkException when the kernel does not make the device */
+    private static NetlinkAttachment connect(
+            ClientConfig config, NbdNetlink netlink, DeadLinks dead, DeviceFile file, FileLock lock, Links links)
+            throws IOException {
+        int flags = links.export().flags() | (config.device().readOnly() ? Nbd.NBD_FLAG_READ_ONLY : 0);
+        int connections = links.sockets().size();
+        KernelTimes times = KernelTimes.of(config.device(), connections);
+        String identifier = netlink.hasIdentifiers() ? Identifier.of(config.server()) : null;
+        NbdNetlink.Setup setup = new NbdNetlink.Setup(
+                links.size(), links.blockSize(), times.timeout(), times.deadTimeout(), flags, identifier);
+        DeviceState state = DeviceState.beforehand(file, config.server().toString(), "netlink", links, flags);
+        RunDirectory.SYSTEM.store(state);
         int index = -1;
         try {
-            int flags = links.export().flags() | (config.device().readOnly() ? Nbd.NBD_FLAG_READ_ONLY : 0);
-            int connections = links.sockets().size();
-            KernelTimes times = KernelTimes.of(config.device(), connections);
-            String identifier = netlink.hasIdentifiers() ? Identifier.of(config.server()) : null;
-            NbdNetlink.Setup setup = new NbdNetlink.Setup(
-                    links.size(), links.blockSize(), times.timeout(), times.deadTimeout(), flags, identifier);
-            index = make(netlink, chosen, setup, links);
-            DeviceFile file = chosen.orElse(DeviceFile.numbered(index));
-            if (lock == null) {
-                lock = RunDirectory.SYSTEM.lock(file.name()).orElseThrow(file::inUse);
-            }
+            index = netlink.connect(OptionalInt.of(file.number()), setup, links.descriptors());
             if (times.timeout() == 0) {
                 file.lookAfter(times.lookMillis());
             }
             awaitNode(file);
-            DeviceState state = DeviceState.netlink(
-                    file, config.server().toString(), links.export().export(), flags, connections, connections);
+            state = state.madeBy(file.owner().orElse(""));
             RunDirectory.SYSTEM.store(state);
-            Negotiated export = links.export();
-            Negotiated shown = new Negotiated(
-                    export.export(),
-                    export.size(),
-                    flags,
-                    export.description(),
-                    export.minimumBlock(),
-                    export.preferredBlock(),
-                    export.maximumPayload());
+            Negotiated shown = links.export(flags);
             Keeper keeper = new Keeper(
                     file,
                     index,
@@ -201,29 +243,11 @@ final class NetlinkAttachment implements Attachment {
                     state);
             return new NetlinkAttachment(file, index, shown, false, lock, keeper);
         } catch (IOException | RuntimeException e) {
-            links.close();
             if (index >= 0) {
                 netlink.disconnect(index);
             }
-            if (lock != null && held == null) {
-                lock.close();
-            }
+            RunDirectory.SYSTEM.forget(file.name());
             throw e;
-        }
-    }
-
-    private static int make(NbdNetlink netlink, Optional<DeviceFile> chosen, NbdNetlink.Setup setup, Links links)
-            throws IOException {
-        OptionalInt number = chosen.isPresent() ? OptionalInt.of(chosen.get().index()) : OptionalInt.empty();
-        try {
-            return netlink.connect(number, setup, links.descriptors());
-        } catch (NetlinkException e) {
-            if (chosen.isPresent()) {
-                throw chosen.get().refused(e, e.errno());
-            }
-            throw e.errno() == NbdDevice.EPERM
-                    ? new IOException(ErrnoException.describe(e.errno()) + "; run as root (CAP_SYS_ADMIN)", e)
-                    : new IOException(e.getMessage() + "; see 'dmesg'", e);
         }
     }
 
@@ -293,7 +317,7 @@ final class NetlinkAttachment implements Attachment {
             try (NbdNetlink netlink = NbdNetlink.open()) {
                 netlink.disconnect(index);
             }
-            if (!await(FREE_LIMIT, () -> file.owner().isEmpty())) {
+            if (!await(FREE_LIMIT, file::isFree)) {
                 throw new IOException(
                         file.path() + ": is disconnected, but still open; it is free when it is unmounted and closed");
             }

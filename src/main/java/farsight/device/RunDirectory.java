@@ -16,16 +16,23 @@ public record RunDirectory(Path path) {
     public static final RunDirectory SYSTEM = new RunDirectory(Path.of("/run/farsight"));
 
     private static final String ASKED = ".detach";
+    private static final String NEXT = ".new";
 
     /**
-     * Becomes the one that looks after a device, until the lock is closed or this process ends.
+     * Becomes the one that looks after a device, until the lock is closed or this process ends. What one that was
+     * killed had begun to write is cleared away.
      *
      * @return empty when somebody else does
      */
     Optional<FileLock> lock(String device) throws IOException {
         try {
             Files.createDirectories(path);
-            return FileLock.tryLock(path.resolve(device + ".lock").toString());
+            Optional<FileLock> lock =
+                    FileLock.tryLock(path.resolve(device + ".lock").toString());
+            if (lock.isPresent()) {
+                Files.deleteIfExists(path.resolve(device + NEXT));
+            }
+            return lock;
         } catch (IOException e) {
             throw new IOException(
                     "cannot keep the state of " + device + " in " + path + " (" + e.getMessage() + "); run as root", e);
@@ -45,7 +52,7 @@ public record RunDirectory(Path path) {
 
     /** Replaces the file as a whole, so that nobody reads half of it. */
     void store(DeviceState state) throws IOException {
-        Path next = path.resolve(state.device() + ".new");
+        Path next = path.resolve(state.device() + NEXT);
         try (Writer writer = Files.newBufferedWriter(next)) {
             state.properties().store(writer, null);
         }
@@ -54,6 +61,7 @@ public record RunDirectory(Path path) {
 
     void forget(String device) throws IOException {
         Files.deleteIfExists(path.resolve(device));
+        Files.deleteIfExists(path.resolve(device + NEXT));
         Files.deleteIfExists(path.resolve(device + ASKED));
     }
 

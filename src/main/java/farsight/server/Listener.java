@@ -19,6 +19,9 @@ final class Listener {
     /** How long nothing is accepted when the process is out of descriptors. */
     private static final Duration PAUSE = Duration.ofMillis(100);
 
+    /** Of unix sockets: by default a reply of 128 KiB leaves no room for the next. TCP finds its sizes by itself. */
+    private static final int UNIX_BUFFER = 256 << 10;
+
     private final Server server;
     private final IoLoop loop;
     private final SocketAddress address;
@@ -95,6 +98,8 @@ final class Listener {
         try {
             if (address instanceof SocketAddress.Tcp) {
                 Sockets.noDelay(connection);
+            } else {
+                Sockets.bufferSizes(connection, UNIX_BUFFER);
             }
             peer = Sockets.remote(connection);
         } catch (ErrnoException e) {

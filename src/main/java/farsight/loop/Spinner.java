@@ -1,9 +1,9 @@
 package farsight.loop;
 
 /**
- * When to look for work for a while instead of sleeping: after a turn with so little to do that a client seems to wait for
- * every answer, and as long as it has found some lately. After every time in vain it pauses for twice as many sleeps as
- * before.
+ * When to look for work for a while instead of sleeping: after a turn with so few answers that a client seems to wait for
+ * each, and as long as that has found some lately. After every time in vain it pauses for twice as many sleeps as before.
+ * Nothing is answered in a turn that waits for storage, which takes longer than is worth it.
  */
 final class Spinner {
     private static final int LONGEST_PAUSE = 64;
@@ -32,7 +32,7 @@ final class Spinner {
      * @param requests answered since the loop's start
      */
     boolean wanted(long requests) {
-        boolean few = requests - answered <= FEW_REQUESTS;
+        boolean few = requests > answered && requests - answered <= FEW_REQUESTS;
         answered = requests;
         if (nanos == 0 || !few) {
             return false;

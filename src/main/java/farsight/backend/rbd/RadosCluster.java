@@ -26,6 +26,11 @@ final class RadosCluster implements AutoCloseable {
     private static final Map<String, String> DEFAULTS = Map.of(
             "client_mount_timeout", CONNECT_SECONDS, "rbd_cache", "false", "rbd_disable_zero_copy_writes", "false");
 
+    /** Two threads of librbd, its default, hand requests to each other; on few processors one does the same for a third less. */
+    private static final Map<String, String> DEFAULTS_OF_SMALL_MACHINES = Map.of("librados_thread_count", "1");
+
+    private static final int SMALL_MACHINE = 2;
+
     private final MemorySegment handle;
     private int users;
     private boolean lost;
@@ -55,12 +60,11 @@ final class RadosCluster implements AutoCloseable {
             MemorySegment handle = out.get(ValueLayout.ADDRESS, 0);
             try {
                 RbdError.check(Rbd.rados_conf_read_file(handle, arena.allocateFrom(conf)), what + ": reading " + conf);
-                for (Map.Entry<String, String> option : DEFAULTS.entrySet()) {
-                    set(handle, arena, option.getKey(), option.getValue(), what);
+                set(handle, arena, DEFAULTS, what);
+                if (Runtime.getRuntime().availableProcessors() <= SMALL_MACHINE) {
+                    set(handle, arena, DEFAULTS_OF_SMALL_MACHINES, what);
                 }
-                for (Map.Entry<String, String> option : options.entrySet()) {
-                    set(handle, arena, option.getKey(), option.getValue(), what);
-                }
+                set(handle, arena, options, what);
                 RbdError.check(Rbd.rados_connect(handle), what);
                 return new RadosCluster(handle);
             } catch (DeviceException e) {
@@ -70,11 +74,15 @@ final class RadosCluster implements AutoCloseable {
         }
     }
 
-    private static void set(MemorySegment handle, Arena arena, String key, String value, String what)
+    private static void set(MemorySegment handle, Arena arena, Map<String, String> options, String what)
             throws DeviceException {
-        RbdError.check(
-                Rbd.rados_conf_set(handle, arena.allocateFrom(key), arena.allocateFrom(value)),
-                what + ": option " + key + " = \"" + value + "\"");
+        for (Map.Entry<String, String> option : options.entrySet()) {
+            MemorySegment key = arena.allocateFrom(option.getKey());
+            MemorySegment value = arena.allocateFrom(option.getValue());
+            RbdError.check(
+                    Rbd.rados_conf_set(handle, key, value),
+                    what + ": option " + option.getKey() + " = \"" + option.getValue() + "\"");
+        }
     }
 
     /** A pool, and a namespace within it (rados_ioctx_t); to be given to {@link #closePool}. */

@@ -76,6 +76,9 @@ final class Reload implements Runnable {
         if (!before.limits().equals(after.limits())) {
             parts.add("other limits");
         }
+        if (!before.tls().equals(after.tls())) {
+            parts.add("other TLS settings");
+        }
         if (!before.backends().equals(after.backends())) {
             parts.add("other backends");
         }
@@ -92,13 +95,12 @@ final class Reload implements Runnable {
         boolean same = next.listen().equals(started.listen())
                 && next.loops().equals(started.loops())
                 && next.pluginPath().equals(started.pluginPath())
-                && next.tls().equals(started.tls())
                 && next.metrics().equals(started.metrics())
                 && next.limits().poolBytes() == started.limits().poolBytes();
         if (!same) {
             LOG.log(
                     Level.WARNING,
-                    "addresses, tls, loops, pool, metrics and plugin_path are read at the start only: restart for their"
+                    "addresses, loops, pool, metrics and plugin_path are read at the start only: restart for their"
                             + " change");
         }
     }

@@ -14,6 +14,7 @@ import farsight.backend.Settings;
  * @param exactBlocks whether clients have to ask for the storage's block sizes and keep to them, so that no block is ever
  *     read, changed and written back
  * @param access who may open it
+ * @param rates how much may be asked of it
  */
 public record ExportConfig(
         String name,
@@ -22,16 +23,26 @@ public record ExportConfig(
         boolean readOnly,
         String description,
         boolean exactBlocks,
-        ExportAccess access) {
+        ExportAccess access,
+        ExportRates rates) {
 
-    /** For everybody. */
+    /** For everybody, and as much as there is. */
     public ExportConfig(
             String name, String backend, Settings settings, boolean readOnly, String description, boolean exactBlocks) {
-        this(name, backend, settings, readOnly, description, exactBlocks, ExportAccess.OPEN);
+        this(name, backend, settings, readOnly, description, exactBlocks, ExportAccess.OPEN, ExportRates.NONE);
     }
 
     /** Served in any blocks that clients like. */
     public ExportConfig(String name, String backend, Settings settings, boolean readOnly, String description) {
         this(name, backend, settings, readOnly, description, false);
+    }
+
+    /** Whether nothing but who may open it and ask how much of it is different, so that what is open can go on. */
+    public boolean servesLike(ExportConfig other) {
+        return other != null && equals(other.with(access, rates));
+    }
+
+    private ExportConfig with(ExportAccess others, ExportRates limits) {
+        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks, others, limits);
     }
 }

@@ -9,7 +9,7 @@ import java.util.Arrays;
  * @param address 4 or 16 bytes
  * @param bits how many of them count
  */
-public record Network(InetAddress address, int bits) {
+public record Network(InetAddress address, int bits) implements Who {
 
     /** @throws IllegalArgumentException with a message for people */
     static Network parse(String word) {
@@ -40,8 +40,13 @@ public record Network(InetAddress address, int bits) {
         return network;
     }
 
+    @Override
+    public boolean includes(ClientIdentity client) {
+        return client.address() != null && contains(client.address());
+    }
+
     /** Whether an address is of it. */
-    public boolean contains(InetAddress other) {
+    boolean contains(InetAddress other) {
         byte[] bytes = other.getAddress();
         return bytes.length == address.getAddress().length && Arrays.equals(masked(bytes), address.getAddress());
     }

@@ -196,6 +196,7 @@ public record ServerConfig(
         boolean readOnly = table.flag("read_only", false);
         boolean exactBlocks = table.flag("exact_blocks", false);
         ExportAccess access = ExportAccess.read(table, tls);
+        ExportRates rates = ExportRates.read(table);
         if (backend == null) {
             if (!table.has("backend")) {
                 String all =
@@ -217,7 +218,7 @@ public record ServerConfig(
         if (!backends.containsKey(backend)) {
             needsNoSection(table, provider);
         }
-        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks, access);
+        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks, access, rates);
     }
 
     /** An empty section is implied for exports that the file names; it must be one that would do. */

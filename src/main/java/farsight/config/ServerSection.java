@@ -15,6 +15,10 @@ final class ServerSection {
     private static final int MOST_LOOPS = 256;
     private static final Duration LEAST_TIME = Duration.ofMillis(1);
     private static final Duration MOST_TIME = Duration.ofHours(1);
+    private static final Duration MOST_IDLE = Duration.ofDays(30);
+
+    /** What one receive may bring, so that requests that follow a handshake do not count as part of it. */
+    private static final int LEAST_HANDSHAKE = 512 << 10;
 
     /** A loop that looks for work longer than this has a processor to itself anyway. */
     private static final Duration MOST_SPIN = Duration.ofSeconds(1);
@@ -77,7 +81,10 @@ final class ServerSection {
                 (int) section.integer("max_options", 1, 1 << 16, defaults.maxOptions()),
                 section.duration("handshake_timeout", LEAST_TIME, MOST_TIME, defaults.handshakeTimeout()),
                 section.size("pool", 16 << 20, 1L << 42, defaults.poolBytes()),
-                section.duration("shutdown_timeout", LEAST_TIME, MOST_TIME, defaults.shutdownTimeout()));
+                section.duration("shutdown_timeout", LEAST_TIME, MOST_TIME, defaults.shutdownTimeout()),
+                (int) section.integer("max_connections_per_address", 1, 1 << 20, defaults.maxPerAddress()),
+                section.size("handshake_bytes", LEAST_HANDSHAKE, 1L << 40, defaults.handshakeBytes()),
+                section.duration("idle_timeout", Duration.ZERO, MOST_IDLE, defaults.idleTimeout()));
     }
 
     Loops loops() {

@@ -2,10 +2,11 @@ package farsight.server;
 
 import farsight.buffer.Buffer;
 import farsight.buffer.Pool;
-import farsight.config.ExportAccess;
+import farsight.config.ClientIdentity;
 import farsight.config.Limits;
 import farsight.loop.Channel;
 import farsight.loop.ChannelHandler;
+import farsight.loop.Timer;
 import farsight.protocol.Nbd;
 import farsight.sys.ErrnoException;
 import farsight.sys.SocketAddress;
@@ -13,6 +14,9 @@ import farsight.sys.Sockets;
 import farsight.tls.TlsChannel;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.security.cert.X509Certificate;
+import java.time.Duration;
+import java.util.Set;
 
 /** One client: its socket, the phase it is in, and the export it uses. Owned by one loop. */
 final class Connection implements ChannelHandler {
@@ -28,14 +32,20 @@ final class Connection implements ChannelHandler {
     /** Those that were in force when it came. */
     private final Limits limits;
 
+    private final Security security;
+
     private final long started;
     private Channel channel;
 
     /** The same as the channel, once the client has turned to TLS; else null. */
     private TlsChannel tls;
 
+    /** Found out when it is first asked for; anew once there is TLS. */
+    private ClientIdentity identity;
+
     private Phase phase;
     private Export export;
+    private Timer idle;
     private boolean stopping;
     private boolean closed;
     private boolean gone;
@@ -48,6 +58,7 @@ final class Connection implements ChannelHandler {
         this.loop = loop;
         this.peer = peer;
         limits = server.limits();
+        security = server.security();
         started = loop.loop().now();
     }
 
@@ -85,21 +96,34 @@ final class Connection implements ChannelHandler {
 
     /** Whether a client may turn to TLS. */
     boolean offersTls() {
-        return server.tls() != null;
+        return security.isOn();
     }
 
     /** Whether it has to, before anything else. */
     boolean requiresTls() {
-        return server.requiresTls() && tls == null;
+        return security.isRequired() && tls == null;
     }
 
-    /** Whether the client is where an export's clients have to be. */
-    boolean isIn(ExportAccess access) {
-        if (access.allow().isEmpty()) {
-            return true;
+    /** Who the client is. */
+    ClientIdentity identity() {
+        if (identity == null) {
+            identity = identify();
         }
-        return peer instanceof SocketAddress.Tcp tcp
-                && access.allow().stream().anyMatch(network -> network.contains(tcp.address()));
+        return identity;
+    }
+
+    private ClientIdentity identify() {
+        X509Certificate certificate = tls == null ? null : tls.peerCertificate();
+        if (peer instanceof SocketAddress.Tcp tcp) {
+            return new ClientIdentity(tcp.address(), ClientIdentity.NOBODY, Set.of(), certificate);
+        }
+        try {
+            return new ClientIdentity(
+                    null, Sockets.peer(channel.fd()).user(), Sockets.peerGroups(channel.fd()), certificate);
+        } catch (ErrnoException e) {
+            LOG.log(Level.WARNING, "{0}: it cannot be told whose this is: {1}", peer, e.getMessage());
+            return new ClientIdentity(null, ClientIdentity.NOBODY, Set.of(), certificate);
+        }
     }
 
     boolean isSecure() {
@@ -109,7 +133,7 @@ final class Connection implements ChannelHandler {
     /** The client was told to begin with TLS. All that it has sent or settled before is gone; a new handshake begins. */
     void startTls(boolean noZeroes) {
         try {
-            tls = new TlsChannel(loop.loop(), channel, server.tls().engine(), this, this::protocolError);
+            tls = new TlsChannel(loop.loop(), channel, security.tls().engine(), this, this::protocolError);
         } catch (ErrnoException e) {
             LOG.log(Level.WARNING, "{0}: cannot be served: {1}", peer, e.getMessage());
             phase = new Draining(this, channel, loop);
@@ -117,6 +141,7 @@ final class Connection implements ChannelHandler {
             return;
         }
         channel = tls;
+        identity = null;
         phase = new Handshake(this, channel, loop, server.exports(), noZeroes);
     }
 
@@ -127,6 +152,7 @@ final class Connection implements ChannelHandler {
      */
     void transmit(Export chosen, Terms terms, Buffer rest, int length) {
         export = chosen;
+        server.settled(this);
         LOG.log(Level.INFO, "{0}: opened export ''{1}'' ({2} bytes)", peer, chosen.name(), chosen.size());
         if (chosen.home() == null || chosen.home() == loop) {
             begin(terms, rest, length);
@@ -141,11 +167,33 @@ final class Connection implements ChannelHandler {
     }
 
     private void begin(Terms terms, Buffer rest, int length) {
-        Transmission transmission = new Transmission(this, channel, loop, export, terms);
+        Transmission transmission = new Transmission(
+                this, channel, loop, export, terms, server.exports().rate(export));
         phase = transmission;
+        if (!limits.idleTimeout().isZero()) {
+            watchIdle(transmission, limits.idleTimeout().toNanos());
+        }
         if (length > 0) {
             transmission.received(rest, 0, length);
         }
+    }
+
+    /** Looks after a time whether the client is still there, and then again when it could have been silent too long. */
+    private void watchIdle(Transmission transmission, long nanos) {
+        idle = loop.loop().after(Duration.ofNanos(nanos), () -> {
+            long limit = limits.idleTimeout().toNanos();
+            long silent = loop.loop().now() - transmission.heardOf();
+            if (silent < limit) {
+                watchIdle(transmission, limit - silent);
+            } else {
+                LOG.log(
+                        Level.INFO,
+                        "{0}: was idle for {1} s (idle_timeout)",
+                        peer,
+                        limits.idleTimeout().toSeconds());
+                disconnect();
+            }
+        });
     }
 
     @Override
@@ -178,7 +226,7 @@ final class Connection implements ChannelHandler {
 
     /** The client broke the rules and is about to lose its connection. */
     void protocolError(String what) {
-        LOG.log(Level.WARNING, "{0}: {1}; disconnected", peer, what);
+        server.complaints().say(peer, what + "; disconnected");
     }
 
     void requestRefused(IoRequest request, int error) {
@@ -236,6 +284,22 @@ final class Connection implements ChannelHandler {
         onLoop(() -> {
             if (!closed && phase instanceof Transmission transmission) {
                 transmission.finish();
+            }
+        });
+    }
+
+    SocketAddress peer() {
+        return peer;
+    }
+
+    /** Others need its place, if it is still in its handshake. From another thread. */
+    void giveWay() {
+        onLoop(() -> {
+            if (!closed && phase instanceof Handshake) {
+                protocolError("had to give way to others before it had finished its handshake");
+                disconnect();
+            } else {
+                server.stays(this);
             }
         });
     }
@@ -309,6 +373,9 @@ final class Connection implements ChannelHandler {
             return;
         }
         closed = true;
+        if (idle != null) {
+            idle.cancel();
+        }
         if (errno != 0) {
             LOG.log(Level.DEBUG, "{0}: {1}", peer, ErrnoException.describe(errno));
         }

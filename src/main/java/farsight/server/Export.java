@@ -23,6 +23,10 @@ final class Export {
     private final boolean readOnly;
     private final Set<Feature> features;
     private final int flags;
+
+    /** For clients that may only read. */
+    private final int flagsToRead;
+
     private final long memory;
     private final GranuleMap dirty;
     private Map<ServerLoop, Traffic> traffic = Map.of();
@@ -48,13 +52,14 @@ final class Export {
         this.device = device.blockSizes().minimum() > 1 && !exactBlocks ? new WholeBlocks(async) : async;
         this.readOnly = readOnly || device.readOnly();
         features = Set.copyOf(device.features());
-        flags = flags();
+        flags = flags(this.readOnly);
+        flagsToRead = flags(true);
         MemorySegment lent = this.device.memory();
         memory = lent == null ? 0 : lent.address();
     }
 
     /** proto.md, "Transmission flags". One device serves all connections, so a flush on one covers all of them. */
-    private int flags() {
+    private int flags(boolean readOnly) {
         int result = Nbd.NBD_FLAG_HAS_FLAGS | Nbd.NBD_FLAG_CAN_MULTI_CONN;
         if (features.contains(Feature.ROTATIONAL)) {
             result |= Nbd.NBD_FLAG_ROTATIONAL;
@@ -102,7 +107,7 @@ final class Export {
     /** What is advertised, NBD_FLAG_*, which depends on what was negotiated. */
     int transmissionFlags(Terms terms) {
         boolean payload = terms.style().extended() && !terms.contexts().isEmpty();
-        return flags
+        return (terms.readOnly() ? flagsToRead : flags)
                 | (terms.style().chunked() ? Nbd.NBD_FLAG_SEND_DF : 0)
                 | (payload ? Nbd.NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
     }

@@ -5,6 +5,7 @@ import farsight.backend.Device;
 import farsight.backend.Settings;
 import farsight.config.ExportAccess;
 import farsight.config.ExportConfig;
+import farsight.config.ExportRates;
 import farsight.protocol.MetaContext;
 import farsight.protocol.Text;
 import farsight.sys.GranuleMap;
@@ -61,6 +62,9 @@ final class Exports implements AutoCloseable {
         /** Whether it is offered no more: it is closed with its last connection, whatever it is. */
         boolean retired;
 
+        /** How much may be asked of it, once somebody was told. */
+        Rate rate;
+
         /** Where its changes are noted; null when they are not. */
         GranuleMap changes;
 
@@ -116,7 +120,7 @@ final class Exports implements AutoCloseable {
             ExportConfig now = next.configured().get(name);
             boolean same = entry.config == null
                     ? now == null && next.typed(name) == entry.backend
-                    : entry.config.equals(now) && next.backends().get(now.backend()) == entry.backend;
+                    : entry.config.servesLike(now) && next.backends().get(now.backend()) == entry.backend;
             if (!same) {
                 open.remove(name);
                 entry.retired = true;
@@ -126,7 +130,7 @@ final class Exports implements AutoCloseable {
             }
         }
         for (String name : List.copyOf(changes.keySet())) {
-            if (!before.configured().get(name).equals(next.configured().get(name))) {
+            if (!before.configured().get(name).servesLike(next.configured().get(name))) {
                 closeIfUnused(changes.remove(name));
             }
         }
@@ -317,6 +321,20 @@ final class Exports implements AutoCloseable {
             all.computeIfAbsent(export.name(), name -> new HashSet<>()).addAll(export.traffic());
         }
         return all;
+    }
+
+    /** How much may be asked of an export as it is configured now; null for as much as there is. */
+    synchronized Rate rate(Export export) {
+        Entry entry = entries.get(export);
+        ExportConfig config = entry.config == null ? null : catalog.configured().get(export.name());
+        ExportRates wanted = config == null ? ExportRates.NONE : config.rates();
+        if (wanted.equals(ExportRates.NONE)) {
+            return null;
+        }
+        if (entry.rate == null || !entry.rate.rates().equals(wanted)) {
+            entry.rate = new Rate(wanted, loops.getFirst().loop().now());
+        }
+        return entry.rate;
     }
 
     private void settle(Export export) throws IOException {

@@ -81,6 +81,7 @@ final class Handshake implements Phase {
 
     private boolean closed;
     private int options;
+    private long bytes;
 
     /** The export that transmission begins with once the last answer is sent. */
     private Export chosen;
@@ -117,6 +118,13 @@ final class Handshake implements Phase {
 
     @Override
     public void received(Buffer buffer, int from, int length) {
+        bytes += length;
+        if (bytes > connection.limits().handshakeBytes() && chosen == null) {
+            connection.protocolError("sent more than " + connection.limits().handshakeBytes()
+                    + " bytes in its handshake (handshake_bytes)");
+            connection.disconnect();
+            return;
+        }
         int taken = consume(buffer, from, length);
         if (taken < length && !closed) {
             // An answer has to be waited for, or given, first.
@@ -416,16 +424,22 @@ final class Handshake implements Phase {
     /** Why this client may not have an export: the reply, or 0. */
     private int refusal(String name) {
         ExportAccess access = exports.access(name);
-        if (!connection.isIn(access)) {
+        if (access == ExportAccess.OPEN) {
+            return 0;
+        }
+        if (!access.isFrom(connection.identity())) {
             return Nbd.NBD_REP_ERR_POLICY;
         }
-        return access.tls() && !connection.isSecure() ? Nbd.NBD_REP_ERR_TLS_REQD : 0;
+        if (access.tls() && !connection.isSecure()) {
+            return Nbd.NBD_REP_ERR_TLS_REQD;
+        }
+        return access.isCertified(connection.identity()) ? 0 : Nbd.NBD_REP_ERR_POLICY;
     }
 
     private boolean refused(int option, String name) {
         int reply = refusal(name);
         if (reply != 0) {
-            String why = reply == Nbd.NBD_REP_ERR_TLS_REQD ? "requires TLS" : "is not for this client's address";
+            String why = reply == Nbd.NBD_REP_ERR_TLS_REQD ? "requires TLS" : "is not for this client";
             refuse(option, reply, "export " + Text.quote(name) + " " + why);
         }
         return reply != 0;
@@ -433,7 +447,9 @@ final class Handshake implements Phase {
 
     /** What transmission with an export would begin with: contexts are those of the export that they were set for. */
     private Terms terms(String export) {
-        return new Terms(style, export.equals(contextsOf) ? contexts : Set.of());
+        ExportAccess access = exports.access(export);
+        boolean readOnly = !access.readOnly().isEmpty() && access.isReadOnly(connection.identity());
+        return new Terms(style, export.equals(contextsOf) ? contexts : Set.of(), readOnly);
     }
 
     private void chooseExport(int option, MemorySegment data) {
@@ -473,6 +489,8 @@ final class Handshake implements Phase {
         } else if (connection.stopping()) {
             exports.release(export);
             refuse(option, Nbd.NBD_REP_ERR_SHUTDOWN, "the server is stopping");
+        } else if (refused(option, request.name())) {
+            exports.release(export); // the rules have changed meanwhile
         } else if (option == Nbd.NBD_OPT_EXPORT_NAME) {
             exportName(request, export);
         } else {

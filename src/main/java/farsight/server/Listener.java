@@ -16,6 +16,11 @@ final class Listener {
     /** How many are accepted before others get their turn. */
     private static final int BATCH = 64;
 
+    /** How many may come in vain, or at the cost of others, before the loop does something else for a while. */
+    private static final int MOST_IN_VAIN = 16;
+
+    private static final Duration RESPITE = Duration.ofMillis(5);
+
     /** How long nothing is accepted when the process is out of descriptors. */
     private static final Duration PAUSE = Duration.ofMillis(100);
 
@@ -57,10 +62,14 @@ final class Listener {
     }
 
     private void accept() {
+        int inVain = 0;
         for (int i = 0; i < BATCH && !closed; i++) {
             int connection = Sockets.accept(state, fd);
             if (connection >= 0) {
-                accepted(connection);
+                if (!accepted(connection) && ++inVain == MOST_IN_VAIN) {
+                    pause(RESPITE);
+                    return;
+                }
             } else if (connection == -Sockets.EAGAIN) {
                 return;
             } else if (isShortage(-connection)) {
@@ -69,7 +78,7 @@ final class Listener {
                         "cannot accept on {0}: {1}; raise the limit on open files (ulimit -n, LimitNOFILE=)",
                         address,
                         ErrnoException.describe(-connection));
-                pause();
+                pause(PAUSE);
                 return;
             }
             // Anything else concerns the connection that failed, not the listener (accept(2)).
@@ -83,17 +92,18 @@ final class Listener {
                 || errno == Sockets.ENOMEM;
     }
 
-    private void pause() {
+    private void pause(Duration time) {
         watch.run();
         watch = null;
-        loop.after(PAUSE, () -> {
+        loop.after(time, () -> {
             if (!closed) {
                 start();
             }
         });
     }
 
-    private void accepted(int connection) {
+    /** Whether there was room for it. */
+    private boolean accepted(int connection) {
         SocketAddress peer;
         try {
             if (address instanceof SocketAddress.Tcp) {
@@ -105,9 +115,9 @@ final class Listener {
         } catch (ErrnoException e) {
             // It is gone already.
             Sockets.close(connection);
-            return;
+            return true;
         }
-        server.accepted(connection, peer);
+        return server.accepted(connection, peer);
     }
 
     /** Stops accepting. */

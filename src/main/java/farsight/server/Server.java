@@ -11,7 +11,6 @@ import farsight.loop.IoLoop;
 import farsight.sys.ErrnoException;
 import farsight.sys.SocketAddress;
 import farsight.sys.Sockets;
-import farsight.tls.TlsServer;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -58,6 +57,11 @@ public final class Server implements AutoCloseable {
     private final List<Path> socketFiles = new ArrayList<>();
     private final Set<Connection> connections = new HashSet<>();
 
+    /** Under the lock of {@link #connections}. */
+    private final Admission admission = new Admission();
+
+    private final Complaints complaints = new Complaints(LOG);
+
     /** When stopping: the connections with something in flight. Under the lock of {@link #connections}, too. */
     private final Set<Connection> busy = new HashSet<>();
 
@@ -66,8 +70,8 @@ public final class Server implements AutoCloseable {
     private final Object reloading = new Object();
     private final CountDownLatch stopped = new CountDownLatch(1);
     private Exports exports;
-    private TlsConfig tlsConfig = TlsConfig.OFF;
-    private TlsServer tls;
+    private volatile Security security = Security.OFF;
+    private CertificateWatch certificates;
     private Monitor monitor;
     private boolean closing;
 
@@ -105,10 +109,7 @@ public final class Server implements AutoCloseable {
 
     private void open(ServerConfig config, Map<String, BackendProvider> providers, List<Integer> sockets)
             throws IOException {
-        tlsConfig = config.tls();
-        if (tlsConfig.mode() != TlsConfig.Mode.OFF) {
-            tls = new TlsServer(tlsConfig.certificates(), tlsConfig.verifyClients(), tlsConfig.versions());
-        }
+        security = Security.of(config.tls());
         exports = new Exports(Catalog.of(config, providers, null), loops, this::nextHome);
         int asked = config.loops().count();
         int count = asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
@@ -130,6 +131,7 @@ public final class Server implements AutoCloseable {
         if (config.metrics().isPresent()) {
             monitor = new Monitor(config.metrics().get(), new Figures(this));
         }
+        watchCertificates();
         for (Listener listener : listeners) {
             ioLoops.getFirst().execute(listener::start);
         }
@@ -246,31 +248,42 @@ public final class Server implements AutoCloseable {
 
     // ---- connections ---------------------------------------------------------------------------------------------
 
-    /** A listener has a new client. Its loop thread. */
-    void accepted(int fd, SocketAddress peer) {
+    /**
+     * A listener has a new client. Its loop thread.
+     *
+     * @return whether there was room for it
+     */
+    boolean accepted(int fd, SocketAddress peer) {
         Connection connection;
+        boolean full;
         ServerLoop loop = loops.get(Math.floorMod(accepted.getAndIncrement(), loops.size()));
         synchronized (connections) {
-            if (closing || connections.size() >= limits.maxConnections()) {
+            int open = connections.size() - admission.leaving();
+            String why = admission.refusal(peer, limits, open);
+            if (closing || why != null) {
                 if (!closing) {
-                    LOG.log(
-                            Level.WARNING,
-                            "{0}: refused: {1} connections are open already (max_connections)",
-                            peer,
-                            limits.maxConnections());
+                    complaints.say(peer, "refused: " + why);
                 }
                 Sockets.close(fd);
-                return;
+                return false;
+            }
+            full = open >= limits.maxConnections();
+            if (full) {
+                admission.evict().giveWay();
             }
             connection = new Connection(this, loop, peer);
             connections.add(connection);
+            admission.came(connection);
         }
         loop.loop().execute(() -> connection.start(fd));
+        return !full;
     }
 
     void gone(Connection connection) {
         synchronized (connections) {
-            connections.remove(connection);
+            if (connections.remove(connection)) {
+                admission.gone(connection);
+            }
             busy.remove(connection);
             connections.notifyAll();
             if (closing || !connections.isEmpty() || !listeners.isEmpty()) {
@@ -279,6 +292,24 @@ public final class Server implements AutoCloseable {
         }
         // Nobody can come any more. Not on a loop, which this is.
         Thread.ofPlatform().name("stop").start(this::close);
+    }
+
+    /** It has finished its handshake. */
+    void settled(Connection connection) {
+        synchronized (connections) {
+            admission.settled(connection);
+        }
+    }
+
+    /** It had finished its handshake when it was to give way to others. */
+    void stays(Connection connection) {
+        synchronized (connections) {
+            admission.stays(connection);
+        }
+    }
+
+    Complaints complaints() {
+        return complaints;
     }
 
     /** A stop need not wait for this one any more. */
@@ -293,13 +324,9 @@ public final class Server implements AutoCloseable {
         return limits;
     }
 
-    /** Null without TLS. */
-    TlsServer tls() {
-        return tls;
-    }
-
-    boolean requiresTls() {
-        return tlsConfig.mode() == TlsConfig.Mode.REQUIRE;
+    /** What connections to come get of TLS. */
+    Security security() {
+        return security;
     }
 
     Exports exports() {
@@ -328,17 +355,42 @@ public final class Server implements AutoCloseable {
     }
 
     /**
-     * Takes another configuration for the connections to come: its exports, backends and limits. Those that are connected
-     * keep what they have. Addresses, loops and the size of the pool stay what they were.
+     * Takes another configuration for the connections to come: its exports, backends, limits and TLS, for which the files
+     * of the certificates are read anew. Those that are connected keep what they have. Addresses, loops and the size of
+     * the pool stay what they were.
      *
-     * @throws IOException one line for people: a backend that cannot be right. Nothing has changed then
+     * @throws IOException one line for people: a backend or a certificate that cannot be right. Nothing has changed then
      */
     public void reload(ServerConfig config) throws IOException {
         synchronized (reloading) {
+            Security secure = Security.of(config.tls());
             Catalog before = exports.catalog();
             Catalog next = Catalog.of(config, before.providers(), before);
             exports.replace(next);
             limits = config.limits();
+            security = secure;
+            watchCertificates();
+        }
+    }
+
+    private void watchCertificates() {
+        if (security.isOn() && certificates == null) {
+            certificates = new CertificateWatch(this);
+        }
+    }
+
+    /** The files of the certificates are others: whether they could be read, for the connections to come. */
+    boolean renewCertificates() {
+        synchronized (reloading) {
+            TlsConfig config = security.config();
+            try {
+                security = Security.of(config);
+                LOG.log(Level.INFO, "the certificates in {0} were read anew", config.certificates());
+                return true;
+            } catch (IOException e) {
+                LOG.log(Level.ERROR, "the certificates in use stay, the new ones cannot be used: {0}", e.getMessage());
+                return false;
+            }
         }
     }
 
@@ -444,6 +496,11 @@ public final class Server implements AutoCloseable {
         }
         if (monitor != null) {
             monitor.close();
+        }
+        synchronized (reloading) {
+            if (certificates != null) {
+                certificates.close();
+            }
         }
         if (exports != null) {
             exports.stop();

@@ -30,6 +30,9 @@ final class Transmission implements Phase, RequestReader.Sink {
     /** How often a request goes to a device that completes at once before others get their turn. */
     private static final int MOST_ROUNDS = 64;
 
+    /** A connection over its export's rate is looked at no more often than this, in nanoseconds. */
+    private static final long LEAST_RESPITE = 1_000_000;
+
     /** How long clients may still ask, and be told that the server is stopping, before they are disconnected. */
     private static final Duration FAREWELL = Duration.ofMillis(200);
 
@@ -60,6 +63,11 @@ final class Transmission implements Phase, RequestReader.Sink {
 
     private long sendsAt;
     private final Traffic traffic;
+
+    /** Null for as much as there is. */
+    private final Rate rate;
+
+    private boolean overRate;
     private int inFlight;
     private int atDevice;
     private long bytesInFlight;
@@ -70,7 +78,8 @@ final class Transmission implements Phase, RequestReader.Sink {
     private boolean toldQuiet;
     private boolean dead;
 
-    Transmission(Connection connection, Channel channel, ServerLoop loop, Export export, Terms terms) {
+    Transmission(Connection connection, Channel channel, ServerLoop loop, Export export, Terms terms, Rate rate) {
+        this.rate = rate;
         this.connection = connection;
         this.channel = channel;
         this.loop = loop;
@@ -84,6 +93,8 @@ final class Transmission implements Phase, RequestReader.Sink {
         minimumBlock = export.device().blockSizes().minimum();
         largestPiece = Math.min(export.device().blockSizes().maximum(), Pool.LARGEST);
         traffic = export.traffic(loop);
+        receivedAt = loop.loop().now();
+        sendsAt = receivedAt;
         reader = new RequestReader(channel, this, largestPiece, style.requestSize());
         outbox = new Outbox();
         writer = new ReplyWriter(outbox, style);
@@ -113,7 +124,31 @@ final class Transmission implements Phase, RequestReader.Sink {
                 // The kernel's client sends what was not answered again, elsewhere or later; an error it would hand on.
                 && (style.chunked() || !connection.stopping())
                 && inFlight < connection.limits().maxRequests()
-                && bytesInFlight < connection.limits().maxBytes();
+                && bytesInFlight < connection.limits().maxBytes()
+                && (rate == null || withinRate());
+    }
+
+    /** Whether the export is asked for no more than it may be; tries again by itself when it is. */
+    private boolean withinRate() {
+        long delay = rate.delay(loop.loop().now());
+        if (delay > 0 && !overRate) {
+            overRate = true;
+            loop.loop().after(Duration.ofNanos(Math.max(delay, LEAST_RESPITE)), () -> {
+                overRate = false;
+                if (!dead) {
+                    channel.touch();
+                }
+            });
+        }
+        return delay == 0;
+    }
+
+    /** When the client last did something; now when it waits for others than itself. */
+    long heardOf() {
+        if (atDevice > 0 || overRate || waitsForPool) {
+            return loop.loop().now();
+        }
+        return receivedAt - sendsAt > 0 ? receivedAt : sendsAt;
     }
 
     @Override
@@ -188,6 +223,10 @@ final class Transmission implements Phase, RequestReader.Sink {
     private void admit(IoRequest request, long bytes) {
         inFlight++;
         request.admitted = bytes;
+        if (rate != null) {
+            boolean payload = request.type == Nbd.NBD_CMD_READ || request.type == Nbd.NBD_CMD_WRITE;
+            rate.charge(receivedAt, payload ? Math.clamp(request.wanted, 0, Nbd.MAX_PAYLOAD) : 0);
+        }
         bytesInFlight += bytes;
     }
 

@@ -8,6 +8,8 @@ import farsight.bindings.linux.ucred;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.HashSet;
+import java.util.Set;
 
 /** Stream sockets, TCP and unix, by their descriptors (socket(2), tcp(7), unix(7)). */
 public final class Sockets {
@@ -40,6 +42,12 @@ public final class Sockets {
     private static final Call POLL = Native.call("poll", 3);
     private static final Call FCNTL = Native.call("fcntl", 2, 2);
     private static final Call FCNTL_INT = Native.call("fcntl", 3, 2);
+
+    /** asm-generic/socket.h; the headers of older systems do not have it, their kernels do (4.13). */
+    private static final int SO_PEERGROUPS = 59;
+
+    /** The kernel's limit (NGROUPS_MAX). */
+    private static final int MOST_GROUPS = 65536;
 
     private static final int QUIET = Linux.MSG_NOSIGNAL();
 
@@ -310,6 +318,22 @@ public final class Sockets {
             MemorySegment content = arena.allocate(ucred.layout());
             getOption(fd, Linux.SOL_SOCKET(), Linux.SO_PEERCRED(), content);
             return new Peer(ucred.pid(content), ucred.uid(content), ucred.gid(content));
+        }
+    }
+
+    /** The groups of the process at the other end of a unix socket, its own and further ones, when it connected. */
+    public static Set<Integer> peerGroups(int fd) throws ErrnoException {
+        Set<Integer> groups = new HashSet<>(Set.of(peer(fd).group()));
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment content = arena.allocate(ValueLayout.JAVA_INT, MOST_GROUPS);
+            MemorySegment length = arena.allocateFrom(ValueLayout.JAVA_INT, (int) content.byteSize());
+            check("getsockopt", state.check((int) GETSOCKOPT.invoke(
+                    state, fd, Linux.SOL_SOCKET(), SO_PEERGROUPS, content.address(), length.address())));
+            for (long i = 0; i < length.get(ValueLayout.JAVA_INT, 0) / Integer.BYTES; i++) {
+                groups.add(content.getAtIndex(ValueLayout.JAVA_INT, i));
+            }
+            return groups;
         }
     }
 

@@ -11,11 +11,13 @@ import farsight.sys.Memory;
 import farsight.sys.Native;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.security.cert.X509Certificate;
 import java.util.function.Consumer;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLEngineResult;
 import javax.net.ssl.SSLEngineResult.HandshakeStatus;
 import javax.net.ssl.SSLException;
+import javax.net.ssl.SSLPeerUnverifiedException;
 import javax.net.ssl.SSLSession;
 
 /**
@@ -141,6 +143,17 @@ public final class TlsChannel implements Channel, ChannelHandler {
     /** What the handshake has agreed on. */
     public SSLSession session() {
         return engine.getSession();
+    }
+
+    /** The certificate that the peer has shown, and which was found good; null for none. */
+    public X509Certificate peerCertificate() {
+        try {
+            return engine.getSession().getPeerCertificates()[0] instanceof X509Certificate certificate
+                    ? certificate
+                    : null;
+        } catch (SSLPeerUnverifiedException e) {
+            return null;
+        }
     }
 
     // ---- receiving -----------------------------------------------------------------------------------------------

@@ -67,6 +67,9 @@ class ServerConfigTest {
             max_options = 4
             handshake_timeout = "500ms"
             shutdown_timeout = "3s"
+            max_connections_per_address = 5
+            handshake_bytes = "1MiB"
+            idle_timeout = "10m"
             pool = 33554432
             loops = 3
             io = "uring"
@@ -81,7 +84,18 @@ class ServerConfigTest {
                         new Tcp("storage.example", 0),
                         new Unix("/run/farsight.sock"));
         assertThat(config.limits())
-                .isEqualTo(new Limits(1, 2, 3 << 20, 0, 4, Duration.ofMillis(500), 32 << 20, Duration.ofSeconds(3)));
+                .isEqualTo(new Limits(
+                        1,
+                        2,
+                        3 << 20,
+                        0,
+                        4,
+                        Duration.ofMillis(500),
+                        32 << 20,
+                        Duration.ofSeconds(3),
+                        5,
+                        1 << 20,
+                        Duration.ofMinutes(10)));
         assertThat(config.loops()).isEqualTo(new Loops(3, Io.URING, Duration.ofNanos(50_000), true));
         assertThat(config.pluginPath()).containsExactly(Path.of("/usr/share/farsight"), Path.of("x.jar"));
     }
@@ -151,9 +165,9 @@ class ServerConfigTest {
                 "loops = 257 | [server] loops is 257; it must be from 0 to 256",
                 "plugin_path = [1] | [server] plugin_path must be an array of strings, not an array with other things",
                 "colour = 'off' | unknown key 'colour' in [server]; known are unix, address, port, max_connections,"
-                        + " max_requests, max_bytes, max_errors, max_options, handshake_timeout, pool,"
-                        + " shutdown_timeout, loops, io, spin, batch, plugin_path, tls, tls_certificates,"
-                        + " tls_verify_clients, tls_versions, metrics",
+                    + " max_requests, max_bytes, max_errors, max_options, handshake_timeout, pool, shutdown_timeout,"
+                    + " max_connections_per_address, handshake_bytes, idle_timeout, loops, io, spin, batch,"
+                    + " plugin_path, tls, tls_certificates, tls_verify_clients, tls_versions, metrics",
                 "metrics = '9100' | [server] metrics: address '9100' is not HOST:PORT, [IPV6]:PORT or unix:PATH",
                 "metrics = 'unix:/tmp/m' | [server] metrics must be HOST:PORT, such as \"127.0.0.1:9100\"",
                 "tls = 'on' | [server] tls is \"on\"; it must be \"off\", \"allow\" or \"require\"",
@@ -324,7 +338,8 @@ class ServerConfigTest {
                 "[exports.a]; backend = 'zfs' | 2:1: no backend is called \"zfs\"; there are all, disk, net",
                 "[exports.a]; backend = 'disk' | 1:1: [exports.a] needs path = ...: the file",
                 "[exports.a]; backend = 'all'; path = 'x' | 3:1: unknown key 'path' in [exports.a]; known are backend,"
-                        + " description, read_only, exact_blocks, tls, allow",
+                    + " description, read_only, exact_blocks, tls, allow, users, groups, allow_clients, read_only_for,"
+                    + " rate_bytes, rate_iops",
                 "[exports.a]; backend = 'all'; tls = 'on' | 3:1: [exports.a] tls must be \"require\", or be left out"
                         + " for what [server] says",
                 "[exports.a]; backend = 'all'; tls = 'require' | 3:1: [exports.a] tls needs tls = \"allow\" or"
@@ -337,10 +352,29 @@ class ServerConfigTest {
                         + " to 128 after the slash",
                 "[exports.a]; backend = 'all'; allow = ['host'] | 3:1: [exports.a] allow: \"host\" is not an address or"
                         + " a network such as 10.0.0.0/8 or fd00::/8",
+                "[exports.a]; backend = 'all'; users = ['nobody-at-all'] | 3:1: [exports.a] users: no user is called"
+                        + " \"nobody-at-all\" in /etc/passwd; write the number of one that is elsewhere",
+                "[exports.a]; backend = 'all'; groups = [] | 3:1: [exports.a] groups has nothing in it, so that nobody"
+                        + " could open the export",
+                "[exports.a]; backend = 'all'; allow_clients = ['CN:a'] | 3:1: [exports.a] allow_clients needs"
+                        + " tls_verify_clients = true in [server]",
+                "[exports.a]; backend = 'all'; read_only_for = ['CN:guest*'] | 3:1: [exports.a] read_only_for names"
+                        + " certificates, which needs tls = \"require\" here or in [server], and tls_verify_clients ="
+                        + " true there",
+                "[exports.a]; backend = 'all'; read_only_for = ['bob'] | 3:1: [exports.a] read_only_for: \"bob\" is no"
+                        + " network such as 10.0.0.0/8, and does not begin with user:, group:, subject:, CN:, O:, OU:,"
+                        + " DNS:, IP:, URI:, EMAIL:",
+                "[exports.a]; backend = 'all'; rate_bytes = 1 | 3:1: [exports.a] rate_bytes is 1; it must be from 4KiB"
+                        + " to 1PiB",
+                "[exports.a]; backend = 'all'; rate_iops = 0 | 3:1: [exports.a] rate_iops is 0; it must be from 1 to"
+                        + " 1073741824",
+                "[exports.a]; backend = 'all'; rate_ops = 5 | 3:1: unknown key 'rate_ops' in [exports.a]; did you mean"
+                        + " 'rate_iops'?",
                 "[exports.a]; backend = 'all'; readonly = true | 3:1: unknown key 'readonly' in [exports.a]; did you"
                         + " mean 'read_only'?",
                 "[exports.a]; backend = 'all'; [exports.a.b] | 3:1: unknown section [exports.a.b]; known are backend,"
-                        + " description, read_only, exact_blocks, tls, allow",
+                    + " description, read_only, exact_blocks, tls, allow, users, groups, allow_clients, read_only_for,"
+                    + " rate_bytes, rate_iops",
                 "[exports.a]; backend = 'all'; read_only = 1 | 3:1: [exports.a] read_only must be true or false, not 1",
                 "[exports]; a = 'disk:x' | 2:1: [exports] a must be a section: write [exports.a] on a line of its own",
                 "[exports]; 'a b' = 1 | 2:1: [exports] \"a b\" must be a section: write [exports.\"a b\"] on a line of"

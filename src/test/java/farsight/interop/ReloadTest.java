@@ -6,10 +6,12 @@ import farsight.tools.Commands;
 import farsight.tools.Project;
 import farsight.tools.Requires;
 import farsight.tools.RunningCommand;
+import farsight.tools.TestAuthority;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -41,6 +43,7 @@ class ReloadTest {
     Path folder;
 
     private Path file;
+    private String port;
 
     @BeforeEach
     void place() {
@@ -89,6 +92,7 @@ class ReloadTest {
     private static final String CLIENT = """
         import nbd, os, sys
         h = nbd.NBD()
+        h.set_uri_allow_local_file(True)
         h.connect_uri(sys.argv[1])
         n = 0
         while n < 100 or not os.path.exists(sys.argv[2]):
@@ -104,7 +108,11 @@ class ReloadTest {
 
     private RunningCommand client(String export, Path end) {
         Requires.tool("nbdsh", "libnbd-bin python3-libnbd");
-        RunningCommand client = Commands.command("/usr/bin/python3", "-c", CLIENT, uri(export), end.toString())
+        return clientOf(uri(export), end);
+    }
+
+    private static RunningCommand clientOf(String uri, Path end) {
+        RunningCommand client = Commands.command("/usr/bin/python3", "-c", CLIENT, uri, end.toString())
                 .start();
         client.awaitStdout(Pattern.compile("busy"), LIMIT);
         return client;
@@ -216,6 +224,77 @@ class ReloadTest {
         }
     }
 
+    /** Certificates of another authority by SIGHUP, and those of the first one back without: who is connected stays. */
+    @Test
+    void certificatesChangeUnderClientsAtWork() throws IOException {
+        Instant tomorrow = Instant.now().plus(Duration.ofDays(1));
+        TestAuthority first = new TestAuthority("the first authority");
+        TestAuthority second = new TestAuthority("the second authority");
+        Path own = first.issue(folder.resolve("own"), "server", "server", tomorrow, "localhost");
+        Path trustsFirst = first.trustedIn(folder.resolve("first"));
+        Path trustsSecond = second.trustedIn(folder.resolve("second"));
+        String tls = "address = \"127.0.0.1\"\nport = 0\ntls = \"require\"\ntls_certificates = \"" + own + "\"";
+        Path end = folder.resolve("end");
+        write(tls, KEPT);
+        try (RunningCommand server = serve()) {
+            port = server.awaitStdout(Pattern.compile("127\\.0\\.0\\.1:(\\d+)"), LIMIT)
+                    .group(1);
+            RunningCommand client = clientOf(secure(trustsFirst), end);
+            assertThat(opens(secure(trustsSecond))).isFalse();
+            second.issue(own, "server", "server", tomorrow, "localhost");
+            write(tls, KEPT + ONE);
+            hangUp(server);
+            server.awaitStderr(Pattern.compile("reloaded: new: one\\n"), LIMIT);
+            assertThat(opens(secure(trustsSecond))).isTrue();
+            assertThat(opens(secure(trustsFirst))).isFalse();
+
+            Files.writeString(own.resolve("server-cert.pem"), "no certificate");
+            server.awaitStderr(
+                    Pattern.compile("certificates in use stay, the new ones cannot be used: .*server-cert.pem"), LIMIT);
+            assertThat(opens(secure(trustsSecond))).isTrue();
+            hangUp(server);
+            server.awaitStderr(Pattern.compile("not reloaded, everything stays as it was: .*server-cert.pem"), LIMIT);
+            assertThat(opens(secure(trustsSecond))).isTrue();
+
+            first.issue(own, "server", "server", tomorrow, "localhost");
+            server.awaitStderr(Pattern.compile("the certificates in .* were read anew"), LIMIT);
+            assertThat(opens(secure(trustsFirst))).isTrue();
+            assertThat(opens(secure(trustsSecond))).isFalse();
+            Files.createFile(end);
+            client.await(LIMIT).expectSuccess();
+        }
+    }
+
+    private String secure(Path certificates) {
+        return "nbds://localhost:" + port + "/kept?tls-certificates=" + certificates;
+    }
+
+    private static boolean opens(String uri) {
+        return Commands.command("nbdinfo", "--size", uri).run().exit() == 0;
+    }
+
+    /** What is in a memory export stays although others may open it, or ask more of it. */
+    @Test
+    void newRulesOfAnExportLeaveItsContent() throws IOException {
+        write(KEPT);
+        try (RunningCommand server = serve()) {
+            Path end = Files.createFile(folder.resolve("end"));
+            client("kept", end).await(LIMIT).expectSuccess();
+            write(KEPT + "users = [\"4242\"]\nrate_iops = 10000\n");
+            hangUp(server);
+            server.awaitStderr(Pattern.compile("reloaded: changed: kept\\n"), LIMIT);
+            assertThat(opens(uri("kept"))).isFalse();
+            write(KEPT);
+            hangUp(server);
+            server.awaitStderr(Pattern.compile("(reloaded: changed: kept\\n(.*\\n)*?.*){2}"), LIMIT);
+            assertThat(Commands.command("nbdinfo", "--map=base:allocation", uri("kept"))
+                            .run()
+                            .expectSuccess()
+                            .stdout())
+                    .contains("data");
+        }
+    }
+
     @Test
     void whatOnlyARestartCanChangeIsSaid() throws IOException {
         write(ONE);
@@ -223,8 +302,7 @@ class ReloadTest {
             write("loops = 7", ONE);
             hangUp(server);
             server.awaitStderr(
-                    Pattern.compile("warning: addresses, tls, loops, pool, metrics and plugin_path are read at the"),
-                    LIMIT);
+                    Pattern.compile("warning: addresses, loops, pool, metrics and plugin_path are read at the"), LIMIT);
             assertThat(size("one")).isEqualTo("1048576");
         }
     }

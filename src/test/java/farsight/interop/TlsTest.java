@@ -102,11 +102,20 @@ class TlsTest {
     @CsvSource({
         "OFF, false, plain, true",
         "OFF, false, none, false",
+        "OFF, false, good, false",
         "ALLOW, false, plain, true",
         "ALLOW, false, none, true",
         "ALLOW, false, good, true",
+        "ALLOW, false, stranger, true",
+        "ALLOW, true, plain, true",
+        "ALLOW, true, none, false",
+        "ALLOW, true, good, true",
+        "ALLOW, true, stranger, false",
+        "ALLOW, true, expired, false",
         "REQUIRE, false, plain, false",
         "REQUIRE, false, none, true",
+        "REQUIRE, false, good, true",
+        "REQUIRE, false, expired, true",
         "REQUIRE, false, stranger, true",
         "REQUIRE, true, plain, false",
         "REQUIRE, true, none, false",
@@ -123,6 +132,56 @@ class TlsTest {
             } else {
                 assertThat(result.exit()).isNotZero();
                 assertThat(result.stdout()).isEmpty();
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "OFF, plain, true",
+        "OFF, good, false",
+        "ALLOW, plain, true",
+        "ALLOW, good, true",
+        "ALLOW, stranger, false",
+        "REQUIRE, plain, false",
+        "REQUIRE, none, false",
+        "REQUIRE, good, true",
+        "REQUIRE, stranger, false",
+        "REQUIRE, expired, false",
+    })
+    void qemuGetsInOrNotWhereClientsAreVerified(TlsConfig.Mode mode, String client, boolean in) throws IOException {
+        Requires.tool("qemu-img", "qemu-utils");
+        try (Server server = mode == TlsConfig.Mode.OFF ? serve(TlsConfig.OFF) : serve(mode, true)) {
+            String place = "driver=nbd,host=localhost,export=disk,port=" + port(server);
+            Commands.Result result = client.equals("plain")
+                    ? Commands.command("qemu-img", "info", "--image-opts", place)
+                            .run()
+                    : Commands.command(
+                                    "qemu-img",
+                                    "info",
+                                    "--object",
+                                    "tls-creds-x509,id=t,endpoint=client,verify-peer=on,sanity-check=off,dir="
+                                            + clientDirectory(client),
+                                    "--image-opts",
+                                    place + ",tls-creds=t")
+                            .run();
+            assertThat(result.exit()).as(result.stderr()).isEqualTo(in ? 0 : 1);
+        }
+    }
+
+    @Test
+    void anOlderVersionThanIsSpokenIsNotAgreedTo() throws IOException {
+        TlsConfig tls = new TlsConfig(TlsConfig.Mode.REQUIRE, serverDirectory(), false, List.of("1.3"));
+        try (Server server = serve(tls)) {
+            try (TlsWire older = new TlsWire(port(server))) {
+                assertThat(older.plain().answer(STARTTLS)).isEqualTo(1);
+                assertThatThrownBy(() -> older.handshake("TLSv1.2")).isInstanceOf(IOException.class);
+            }
+            try (TlsWire newer = new TlsWire(port(server))) {
+                assertThat(newer.plain().answer(STARTTLS)).isEqualTo(1);
+                newer.handshake("TLSv1.3");
+                newer.sendOption(LIST);
+                assertThat(newer.reply().option()).isEqualTo(LIST);
             }
         }
     }

@@ -42,8 +42,8 @@ final class TlsWire implements AutoCloseable {
         return plain;
     }
 
-    /** TLS from here on. */
-    void handshake() throws IOException {
+    /** TLS from here on, of any of these versions; any at all when none is named. */
+    void handshake(String... versions) throws IOException {
         try {
             SSLContext context = SSLContext.getInstance("TLS");
             context.init(null, new TrustManager[] {EVERYBODY}, null);
@@ -51,6 +51,9 @@ final class TlsWire implements AutoCloseable {
                     context.getSocketFactory().createSocket(plain.socket().socket(), "localhost", 1, true);
         } catch (GeneralSecurityException e) {
             throw new AssertionError(e);
+        }
+        if (versions.length > 0) {
+            secure.setEnabledProtocols(versions);
         }
         secure.startHandshake();
         in = new DataInputStream(secure.getInputStream());

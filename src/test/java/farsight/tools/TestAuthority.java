@@ -74,7 +74,7 @@ public final class TestAuthority {
      *
      * @param role server or client
      * @param until when it ends
-     * @param names host names and addresses that it is for
+     * @param names host names, addresses, URIs and addresses of mail that it is for
      */
     public Path issue(Path directory, String role, String subject, Instant until, String... names) throws IOException {
         Files.createDirectories(directory);
@@ -137,6 +137,12 @@ public final class TestAuthority {
     }
 
     private static byte[] name(String name) {
+        if (name.contains("://")) {
+            return der(0x86, name.getBytes(StandardCharsets.US_ASCII));
+        }
+        if (name.indexOf('@') >= 0) {
+            return der(0x81, name.getBytes(StandardCharsets.US_ASCII));
+        }
         return name.matches("[0-9.]+|.*:.*")
                 ? der(0x87, InetAddress.ofLiteral(name).getAddress())
                 : der(0x82, name.getBytes(StandardCharsets.US_ASCII));

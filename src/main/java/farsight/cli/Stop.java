@@ -5,6 +5,7 @@ import farsight.sys.Signals;
 /** What is done when a signal, or anything else, ends the process. */
 final class Stop {
     private static volatile int status;
+    private static volatile boolean awaited;
 
     private Stop() {}
 
@@ -18,6 +19,7 @@ final class Stop {
      * when told to is success. A second signal ends it at once.
      */
     static void onSignal(Ending ending) {
+        awaited = true;
         Runtime.getRuntime()
                 .addShutdownHook(new Thread(
                         () -> {
@@ -35,9 +37,17 @@ final class Stop {
                         "stop"));
     }
 
-    /** Exits with a status, whatever {@link #onSignal} was given still being run. */
+    /**
+     * Exits with a status, whatever {@link #onSignal} was given still being run. Where nothing was, it goes the short way:
+     * before an orderly exit Java makes ready to log it, which takes as long as small copies take.
+     */
     static void exit(int with) {
         status = with;
-        System.exit(with);
+        if (awaited) {
+            System.exit(with);
+        }
+        System.out.flush();
+        System.err.flush();
+        Runtime.getRuntime().halt(with);
     }
 }

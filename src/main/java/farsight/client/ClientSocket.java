@@ -45,7 +45,7 @@ public final class ClientSocket implements Transport, AutoCloseable {
 
         @Override
         public long receiveSome(long address, long length) throws NbdException {
-            return receiveWire(address, length);
+            return receiveWire(address, length, false);
         }
 
         @Override
@@ -171,13 +171,23 @@ public final class ClientSocket implements Transport, AutoCloseable {
 
     @Override
     public long receiveSome(long address, long length) throws NbdException {
-        return tls == null ? receiveWire(address, length) : tls.receiveSome(address, length);
+        return tls == null ? receiveWire(address, length, false) : tls.receiveSome(address, length);
     }
 
-    private long receiveWire(long address, long length) throws NbdException {
+    @Override
+    public void receive(long address, long length) throws NbdException {
+        for (long done = 0; done < length; ) {
+            long part = length - done;
+            done += tls == null ? receiveWire(address + done, part, true) : tls.receiveSome(address + done, part);
+        }
+    }
+
+    /** @param all whether to wait for all of it; less may come all the same */
+    private long receiveWire(long address, long length, boolean all) throws NbdException {
         while (true) {
             awaitWithinLimit();
-            long n = QuickCalls.receive(receiving, fd, address, Math.min(most, length));
+            // A limit is kept between calls, so that no call may wait then.
+            long n = QuickCalls.receive(receiving, fd, address, Math.min(most, length), all && deadline == 0);
             if (n > 0) {
                 return n;
             }

@@ -1,6 +1,6 @@
 package farsight.client;
 
-import farsight.sys.Memory;
+import farsight.sys.QuickCalls;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicLong;
@@ -57,9 +57,9 @@ final class Comparison {
 
     private void compare() throws IOException {
         int size = options.requestSize();
-        MemorySegment memory = Memory.map(2L * size);
+        MemorySegment memory = QuickCalls.map(2L * size);
         try {
-            MemorySegment zeroes = Memory.map(size);
+            MemorySegment zeroes = QuickCalls.map(size);
             try {
                 for (CopyPlan.Piece piece = plan.next(); piece != null; piece = plan.next()) {
                     if (piece.zero()) {
@@ -72,10 +72,10 @@ final class Comparison {
                     progress.addAndGet(piece.length());
                 }
             } finally {
-                Memory.unmap(zeroes);
+                QuickCalls.unmap(zeroes);
             }
         } finally {
-            Memory.unmap(memory);
+            QuickCalls.unmap(memory);
         }
     }
 

@@ -2,7 +2,7 @@ package farsight.client;
 
 import farsight.protocol.Nbd;
 import farsight.sys.CallState;
-import farsight.sys.Memory;
+import farsight.sys.QuickCalls;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -109,7 +109,7 @@ public final class Copy {
             most = Math.min(most, nbd.client.negotiated().maximumPayload());
         }
         plan = new CopyPlan(source, most, Math.max(source.alignment(), target.alignment()));
-        zeroes = Memory.map(ZEROES);
+        zeroes = QuickCalls.map(ZEROES);
         try {
             if (target instanceof NbdSide to) {
                 if (source instanceof FileSide file) {
@@ -124,7 +124,7 @@ public final class Copy {
             }
         } finally {
             awaitNothingInFlight();
-            Memory.unmap(zeroes);
+            QuickCalls.unmap(zeroes);
         }
         throwFailure();
     }
@@ -266,7 +266,7 @@ public final class Copy {
         private void sendRest(ClientSocket socket, long sent) throws NbdException {
             MemorySegment buffer = null;
             try (CallState state = CallState.open()) {
-                buffer = Memory.map(length - sent);
+                buffer = QuickCalls.map(length - sent);
                 source.read(state, buffer.address(), length - sent, offset + sent);
                 socket.send(buffer);
             } catch (NbdException e) {
@@ -275,7 +275,7 @@ public final class Copy {
                 throw new NbdException(e.getMessage());
             } finally {
                 if (buffer != null) {
-                    Memory.unmap(buffer);
+                    QuickCalls.unmap(buffer);
                 }
             }
         }
@@ -330,7 +330,7 @@ public final class Copy {
     private void exportToExport(NbdSide source, NbdSide target, int most) throws IOException {
         // Not more than the target takes at once, so that no receiving thread ever waits for a slot.
         int count = Math.min(options.requests(), 16);
-        MemorySegment memory = Memory.map((long) count * most);
+        MemorySegment memory = QuickCalls.map((long) count * most);
         ArrayDeque<MemorySegment> free = new ArrayDeque<>();
         for (int i = 0; i < count; i++) {
             free.add(memory.asSlice((long) i * most, most));
@@ -350,7 +350,7 @@ public final class Copy {
             }
         } finally {
             awaitNothingInFlight();
-            Memory.unmap(memory);
+            QuickCalls.unmap(memory);
         }
     }
 
@@ -411,7 +411,7 @@ public final class Copy {
     // ---- file to file --------------------------------------------------------------------------------------------
 
     private void fileToFile(FileSide source, FileSide target) throws IOException {
-        MemorySegment buffer = Memory.map(options.requestSize());
+        MemorySegment buffer = QuickCalls.map(options.requestSize());
         try (CallState state = CallState.open()) {
             boolean inKernel = true;
             for (CopyPlan.Piece piece = plan.next(); piece != null; piece = plan.next()) {
@@ -427,7 +427,7 @@ public final class Copy {
                 moved.addAndGet(piece.length());
             }
         } finally {
-            Memory.unmap(buffer);
+            QuickCalls.unmap(buffer);
         }
     }
 }

@@ -4,8 +4,8 @@ import farsight.protocol.Nbd;
 import farsight.protocol.ProtocolException;
 import farsight.protocol.Text;
 import farsight.protocol.Wire;
-import farsight.sys.Memory;
 import farsight.sys.Native;
+import farsight.sys.QuickCalls;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -281,7 +281,7 @@ final class ReplyReader implements AutoCloseable {
 
     private MemorySegment piece() throws NbdException {
         try {
-            return Memory.map(PIECE);
+            return QuickCalls.map(PIECE);
         } catch (IOException e) {
             throw wrong(e.getMessage());
         }
@@ -409,7 +409,7 @@ final class ReplyReader implements AutoCloseable {
     public void close() {
         arena.close();
         if (piece != null) {
-            Memory.unmap(piece);
+            QuickCalls.unmap(piece);
         }
     }
 }

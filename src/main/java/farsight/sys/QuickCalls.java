@@ -48,6 +48,8 @@ public final class QuickCalls {
     private static final MemorySegment FTRUNCATE = function("ftruncate");
     private static final MemorySegment FALLOCATE = function("fallocate");
     private static final MemorySegment FDATASYNC = function("fdatasync");
+    private static final MemorySegment MMAP = function("mmap");
+    private static final MemorySegment MUNMAP = function("munmap");
     private static final MemorySegment IOCTL = function("ioctl");
     private static final MemorySegment SENDFILE = function("sendfile");
     private static final MemorySegment COPY_FILE_RANGE = function("copy_file_range");
@@ -176,6 +178,28 @@ public final class QuickCalls {
         }
     }
 
+    // ---- memory --------------------------------------------------------------------------------------------------
+
+    /** Like {@link Memory#map}. */
+    public static MemorySegment map(long bytes) throws ErrnoException {
+        try (CallState state = CallState.open()) {
+            int protection = Linux.PROT_READ() | Linux.PROT_WRITE();
+            int flags = Linux.MAP_PRIVATE() | Linux.MAP_ANONYMOUS() | Linux.MAP_NORESERVE();
+            long address = state.check(call(state, MMAP, 0, bytes, protection, flags, -1, 0));
+            if (address < 0) {
+                throw new ErrnoException("mmap of " + bytes + " bytes", (int) -address);
+            }
+            return Native.view(address, bytes);
+        }
+    }
+
+    /** Gives back what {@link #map} gave. Nothing may use the memory any more. */
+    public static void unmap(MemorySegment memory) {
+        try (CallState state = CallState.open()) {
+            number(state, MUNMAP, memory.address(), memory.byteSize(), 0, 0);
+        }
+    }
+
     // ---- sockets -------------------------------------------------------------------------------------------------
 
     /**
@@ -259,9 +283,12 @@ public final class QuickCalls {
         return check("poll", result) > 0;
     }
 
-    /** Receives what is there. Bytes, 0 at the end of the stream, or {@code -errno}. */
-    public static long receive(CallState state, int fd, long address, long length) {
-        return word(state, RECV, fd, address, length, 0);
+    /**
+     * Receives what is there, or waits for all of it: fewer come then only with the end of the stream, a signal or the end
+     * of {@link #patience}. Bytes, 0 at the end of the stream, or {@code -errno}.
+     */
+    public static long receive(CallState state, int fd, long address, long length, boolean all) {
+        return word(state, RECV, fd, address, length, all ? Linux.MSG_WAITALL() : 0);
     }
 
     /** Sends from one piece of memory. Bytes, maybe fewer than asked, or {@code -errno}. */

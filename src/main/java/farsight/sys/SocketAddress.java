@@ -4,7 +4,6 @@ import farsight.bindings.linux.Linux;
 import farsight.bindings.linux.sockaddr_in;
 import farsight.bindings.linux.sockaddr_in6;
 import farsight.bindings.linux.sockaddr_storage;
-import farsight.bindings.linux.sockaddr_un;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -49,6 +48,12 @@ public sealed interface SocketAddress {
         }
     }
 
+    /**
+     * Where struct sockaddr_un has its path: behind its family. Not from the generated class, which takes as long to be
+     * linked as a client takes to connect.
+     */
+    long UNIX_PATH = Short.BYTES;
+
     ValueLayout.OfShort PORT = ValueLayout.JAVA_SHORT.withOrder(ByteOrder.BIG_ENDIAN);
 
     /** The address family, AF_INET, AF_INET6 or AF_UNIX. */
@@ -64,11 +69,10 @@ public sealed interface SocketAddress {
         return switch (this) {
             case Unix unix -> {
                 byte[] path = unix.path().getBytes(StandardCharsets.UTF_8);
-                MemorySegment address = arena.allocate(sockaddr_un.layout());
-                sockaddr_un.sun_family(address, (short) Linux.AF_UNIX());
-                long at = sockaddr_un.sun_path$offset();
-                MemorySegment.copy(path, 0, address, ValueLayout.JAVA_BYTE, at, path.length);
-                yield address.asSlice(0, at + path.length + 1);
+                MemorySegment address = arena.allocate(UNIX_PATH + path.length + 1, Short.BYTES);
+                address.set(ValueLayout.JAVA_SHORT, 0, (short) Linux.AF_UNIX());
+                MemorySegment.copy(path, 0, address, ValueLayout.JAVA_BYTE, UNIX_PATH, path.length);
+                yield address;
             }
             case Tcp(Inet6Address ip, int port) -> {
                 MemorySegment address = arena.allocate(sockaddr_in6.layout());
@@ -97,7 +101,7 @@ public sealed interface SocketAddress {
 
     /** Reads what the kernel wrote. */
     static SocketAddress decode(MemorySegment address, int length) {
-        int family = length < 2 ? Linux.AF_UNIX() : sockaddr_un.sun_family(address);
+        int family = length < 2 ? Linux.AF_UNIX() : address.get(ValueLayout.JAVA_SHORT, 0);
         if (family == Linux.AF_INET()) {
             return new Tcp(ip(address, sockaddr_in.sin_addr$offset(), 4), port(address, sockaddr_in.sin_port$offset()));
         }
@@ -105,9 +109,9 @@ public sealed interface SocketAddress {
             return new Tcp(
                     ip(address, sockaddr_in6.sin6_addr$offset(), 16), port(address, sockaddr_in6.sin6_port$offset()));
         }
-        long at = sockaddr_un.sun_path$offset();
-        byte[] path =
-                length <= at ? new byte[0] : address.asSlice(at, length - at).toArray(ValueLayout.JAVA_BYTE);
+        byte[] path = length <= UNIX_PATH
+                ? new byte[0]
+                : address.asSlice(UNIX_PATH, length - UNIX_PATH).toArray(ValueLayout.JAVA_BYTE);
         int end = 0;
         while (end < path.length && path[end] != 0) {
             end++;

@@ -51,6 +51,13 @@ class AbiTest {
                 .containsEntry("(int)(NBD_SET_SOCK)", 43776L);
     }
 
+    /** What is not taken from the generated class, for it takes long to be linked. */
+    @Test
+    void unixSocketsHaveTheirPathWhereTheHeadersSay() {
+        assertThat(SocketAddress.UNIX_PATH).isEqualTo(farsight.bindings.linux.sockaddr_un.sun_path$offset());
+        assertThat(farsight.bindings.linux.sockaddr_un.sun_family$offset()).isZero();
+    }
+
     /** C expressions and what the bindings hold for them. */
     private static Map<String, Long> expectations(String set, String header) throws Exception {
         Map<String, Long> expected = new TreeMap<>();

@@ -18,7 +18,7 @@ import java.util.List;
 /**
  * What a fuzzer calls: all that a server says in one connection, to a client that must end in an {@link NbdException} of
  * one line or in what it asked for, without a byte outside of that. The first byte chooses what the client wants; see
- * {@link Wish}. {@code mvn -Pfuzz verify -DskipTests} lets Jazzer guide it by coverage; {@link ClientFuzzTest} mutates
+ * {@link Wish}. {@code GuidedFuzzTest} lets Jazzer guide it by coverage; {@link ClientFuzzTest} mutates
  * the same corpus by chance.
  */
 public final class ClientFuzz {

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Timeout;
 /** The corpus of the client's fuzzer, and what chance makes of it. A failure has the bytes in its message. */
 @Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ClientFuzzTest {
-    private static final long SECONDS = Long.getLong("farsight.fuzz.client.seconds", 10);
+    private static final long SECONDS = Long.getLong("farsight.fuzz.seconds", 5);
     private static final int LEAST = 2000;
 
     /** Else the fuzzer would begin at the door: some conversations have to get as far as each kind of answer. */

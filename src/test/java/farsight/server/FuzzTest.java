@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Timeout;
  */
 @Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class FuzzTest {
-    private static final long SECONDS = Long.getLong("farsight.fuzz.seconds", 30);
+    private static final long SECONDS = Long.getLong("farsight.fuzz.seconds", 5);
     private static final int LEAST = 200;
 
     @Test

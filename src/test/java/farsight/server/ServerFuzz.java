@@ -14,7 +14,7 @@ import java.util.logging.Logger;
 
 /**
  * What a fuzzer calls: all that a client says in one connection, to a server in this process that must answer or close,
- * without a mistake of its own and with nothing left behind. {@code mvn -Pfuzz verify -DskipTests} lets Jazzer guide it
+ * without a mistake of its own and with nothing left behind. {@code GuidedFuzzTest} lets Jazzer guide it
  * by coverage; {@link FuzzTest} mutates the same corpus by chance.
  */
 public final class ServerFuzz {

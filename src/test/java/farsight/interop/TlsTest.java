@@ -259,6 +259,22 @@ class TlsTest {
         }
     }
 
+    /** "The server MUST operate in NOTLS mode unless [...] the client replied with NBD_FLAG_C_FIXED_NEWSTYLE." */
+    @Test
+    void clientsOfTheOldHandshakeAreNeitherTakenToTlsNorToldToUseIt() throws IOException {
+        try (Server server = serve(TlsConfig.Mode.REQUIRE, false);
+                WireClient client = WireClient.tcp(port(server), 0)) {
+            assertThat(client.answer(STARTTLS)).isEqualTo(ERR_POLICY);
+            assertThat(client.answer(7, WireClient.export("disk"))).isEqualTo(ERR_POLICY);
+            client.sendOption(1, 4, "disk".getBytes());
+            assertThat(client.atEnd()).isTrue();
+        }
+        try (Server server = serve(TlsConfig.Mode.ALLOW, false);
+                WireClient client = WireClient.tcp(port(server), 0)) {
+            assertThat(client.answer(STARTTLS)).isEqualTo(ERR_POLICY);
+        }
+    }
+
     /** CVE-2021-3716 of nbdkit: options that somebody puts before, or right behind, STARTTLS must not count after it. */
     @Test
     void whatIsInjectedBeforeTlsIsGone() throws IOException {

@@ -128,23 +128,28 @@ public final class WireClient implements AutoCloseable {
         }
     }
 
-    private WireClient(SocketChannel socket) throws IOException {
+    private WireClient(SocketChannel socket, int flags) throws IOException {
         this.socket = socket;
         ByteBuffer greeting = receive(18);
         if (greeting.getLong() != 0x4e42444d41474943L || greeting.getLong() != 0x49484156454f5054L) {
             throw new AssertionError("the server does not greet as NBD servers do");
         }
-        send(ByteBuffer.allocate(4).putInt(3).flip());
+        send(ByteBuffer.allocate(4).putInt(flags).flip());
     }
 
     public static WireClient unix(Path path) throws IOException {
         SocketChannel socket = SocketChannel.open(StandardProtocolFamily.UNIX);
         socket.connect(UnixDomainSocketAddress.of(path));
-        return new WireClient(socket);
+        return new WireClient(socket, 3);
     }
 
     public static WireClient tcp(int port) throws IOException {
-        return new WireClient(SocketChannel.open(new InetSocketAddress("127.0.0.1", port)));
+        return tcp(port, 3);
+    }
+
+    /** @param flags those of the client: 1 for the fixed newstyle, 2 for no zeroes */
+    public static WireClient tcp(int port, int flags) throws IOException {
+        return new WireClient(SocketChannel.open(new InetSocketAddress("127.0.0.1", port)), flags);
     }
 
     // ---- options -------------------------------------------------------------------------------------------------

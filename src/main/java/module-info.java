@@ -17,6 +17,7 @@ module farsight {
 
     exports farsight.backend;
     exports farsight.client;
+    exports farsight.server;
 
     opens farsight.cli to
             info.picocli;

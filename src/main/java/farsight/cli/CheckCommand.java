@@ -11,6 +11,7 @@ import farsight.config.ClientConfig;
 import farsight.config.ConfigException;
 import farsight.config.ConfigKind;
 import farsight.config.ExportConfig;
+import farsight.config.InstalledBackends;
 import farsight.config.ServerConfig;
 import farsight.config.Sizes;
 import java.io.IOException;
@@ -56,7 +57,7 @@ final class CheckCommand implements Callable<Integer> {
     }
 
     private int server() throws IOException {
-        Map<String, BackendProvider> providers = Providers.installed(ServerConfig.pluginPath(file));
+        Map<String, BackendProvider> providers = InstalledBackends.all(ServerConfig.pluginPath(file));
         ServerConfig config = ServerConfig.load(file, providers);
         if (config.exports().isEmpty() && config.backends().isEmpty()) {
             throw new ConfigException(file + ": nothing to serve; add an export ([exports.NAME]) or the section of a"
@@ -105,7 +106,7 @@ final class CheckCommand implements Callable<Integer> {
     }
 
     private int client() throws IOException {
-        ClientConfig config = ClientConfig.load(file, Providers.installed());
+        ClientConfig config = ClientConfig.load(file, InstalledBackends.all());
         if (open) {
             try (ClientSocket socket = ClientSocket.connect(config.server(), CONNECT_LIMIT)) {
                 Negotiated export = ClientHandshake.describe(socket, config.exportName());

@@ -2,6 +2,7 @@ package farsight.cli;
 
 import farsight.backend.BackendProvider;
 import farsight.config.ClientConfig;
+import farsight.config.InstalledBackends;
 import farsight.device.ClientDirectory;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -26,7 +27,7 @@ final class ClientCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        Map<String, BackendProvider> providers = Providers.installed();
+        Map<String, BackendProvider> providers = InstalledBackends.all();
         if (Files.isDirectory(file)) {
             serve(file, providers);
         } else {

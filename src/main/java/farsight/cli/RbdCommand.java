@@ -4,6 +4,7 @@ import farsight.backend.Settings;
 import farsight.backend.rbd.ImageInfo;
 import farsight.backend.rbd.RbdAdmin;
 import farsight.backend.rbd.SnapshotInfo;
+import farsight.config.InstalledBackends;
 import farsight.config.ServerConfig;
 import farsight.config.Sizes;
 import java.io.IOException;
@@ -54,8 +55,9 @@ final class RbdCommand {
     RbdAdmin connect() throws IOException {
         Map<String, Object> settings = new HashMap<>();
         if (config != null) {
-            Settings section =
-                    ServerConfig.load(config, Providers.installed()).backends().get("rbd");
+            Settings section = ServerConfig.load(config, InstalledBackends.all())
+                    .backends()
+                    .get("rbd");
             if (section == null) {
                 throw new IOException(config + ": has no section [rbd]");
             }

@@ -4,6 +4,7 @@ import farsight.backend.BackendProvider;
 import farsight.config.ConfigException;
 import farsight.config.ExportConfig;
 import farsight.config.ExportSpec;
+import farsight.config.InstalledBackends;
 import farsight.config.ListenAddress;
 import farsight.config.NbdUri;
 import farsight.config.ServerConfig;
@@ -78,7 +79,7 @@ final class ServerCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Map<String, BackendProvider> providers = Providers.installed(ServerConfig.pluginPath(file));
+        Map<String, BackendProvider> providers = InstalledBackends.all(ServerConfig.pluginPath(file));
         ServerConfig config = configuration(providers);
         StandardStreams streams = standardStreams ? StandardStreams.open() : null;
         List<Integer> sockets = standardStreams

@@ -133,7 +133,15 @@ public record ServerConfig(
         return parse("environment", "", Environment.ofThisProcess(), providers);
     }
 
-    static ServerConfig parse(String name, String text, Map<String, BackendProvider> providers) throws IOException {
+    /**
+     * What a text says, whatever the environment does.
+     *
+     * @param name of the text, for messages
+     * @param providers the kinds of storage that exist, by name
+     * @throws ConfigException with every mistake in it
+     */
+    public static ServerConfig parse(String name, String text, Map<String, BackendProvider> providers)
+            throws IOException {
         return parse(name, text, Environment.EMPTY, providers);
     }
 

@@ -394,9 +394,14 @@ final class Exports implements AutoCloseable {
     /** One connection fewer uses it. */
     synchronized void release(Export export) {
         Entry entry = entries.get(export);
-        if (--entry.users == 0 && !closed && (export.memory() == 0 || entry.retired)) {
+        if (--entry.users == 0 && !closed && (!keepsOpen(export, entry) || entry.retired)) {
             discard(export, entry);
         }
+    }
+
+    /** What would be lost: content that lives in this process, or a device that somebody gave who cannot give it again. */
+    private static boolean keepsOpen(Export export, Entry entry) {
+        return export.memory() != 0 || entry.backend instanceof EmbeddedDevices;
     }
 
     /** Closes what nobody uses. Under the lock. */

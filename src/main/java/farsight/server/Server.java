@@ -35,9 +35,10 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * An NBD server: listens, accepts, and spreads connections over its loops. Starting it either succeeds as a whole or
+ * The server of this program's commands; {@link NbdServer} is the one for other programs. It listens, accepts, and spreads connections over its loops. Starting it either succeeds as a whole or
  * leaves nothing behind. Methods may be called from any thread but a loop's.
  */
+@SuppressWarnings("exports") // public for the commands, which are in this module
 public final class Server implements AutoCloseable {
     private static final Logger LOG = System.getLogger(Server.class.getName());
 

@@ -1,4 +1,4 @@
-package farsight.cli;
+package farsight.config;
 
 import farsight.backend.BackendProvider;
 import java.io.IOException;
@@ -11,17 +11,17 @@ import java.util.TreeMap;
 import java.util.regex.Pattern;
 
 /** The kinds of storage that are installed. */
-final class Providers {
+public final class InstalledBackends {
     /** What is a section of the server's file and the beginning of export names. */
     private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9_-]*");
 
     /** Sections that are the server's own. */
     private static final Set<String> TAKEN = Set.of("server", "exports");
 
-    private Providers() {}
+    private InstalledBackends() {}
 
     /** The built-in ones, by name. */
-    static Map<String, BackendProvider> installed() {
+    public static Map<String, BackendProvider> all() {
         Map<String, BackendProvider> providers = new TreeMap<>();
         ServiceLoader.load(BackendProvider.class).forEach(provider -> add(providers, provider));
         return providers;
@@ -32,8 +32,8 @@ final class Providers {
      *
      * @throws IOException one line, when one of them cannot be loaded
      */
-    static Map<String, BackendProvider> installed(List<Path> pluginPath) throws IOException {
-        Map<String, BackendProvider> providers = installed();
+    public static Map<String, BackendProvider> all(List<Path> pluginPath) throws IOException {
+        Map<String, BackendProvider> providers = all();
         Plugins.load(pluginPath).forEach(provider -> add(providers, provider));
         return providers;
     }

@@ -1,4 +1,4 @@
-package farsight.cli;
+package farsight.config;
 
 import farsight.backend.BackendProvider;
 import java.io.IOException;
@@ -47,11 +47,15 @@ final class Plugins {
         if (!Files.exists(entry)) {
             throw new IOException("plugin_path: " + entry + " does not exist");
         }
+        ModuleLayer own = Plugins.class.getModule().getLayer();
+        if (own == null) {
+            throw new IOException("plugin_path: farsight is on the class path; put it, or the backend's jar as well, on"
+                    + " the module path");
+        }
         ModuleFinder finder = ModuleFinder.of(entry);
         Set<String> names = finder.findAll().stream()
                 .map(module -> module.descriptor().name())
                 .collect(Collectors.toSet());
-        ModuleLayer own = Plugins.class.getModule().getLayer();
         Configuration configuration = own.configuration().resolve(finder, ModuleFinder.of(), names);
         ModuleLayer.Controller plugins =
                 ModuleLayer.defineModulesWithOneLoader(configuration, List.of(own), Plugins.class.getClassLoader());

@@ -3,6 +3,9 @@ package farsight.server;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import farsight.backend.AsyncBlockDevice;
+import farsight.backend.Feature;
+import farsight.backend.Request;
 import farsight.backend.Settings;
 import farsight.backend.memory.MemoryProvider;
 import farsight.config.ExportAccess;
@@ -16,11 +19,16 @@ import farsight.protocol.Nbd;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -140,6 +148,63 @@ class LimitsTest {
             }
             assertThat(sent).isLessThan(4L << 30);
         }
+    }
+
+    // ---- requests in flight --------------------------------------------------------------------------------------
+
+    /** Storage that answers when it is told to. */
+    private static final class Hesitant implements AsyncBlockDevice {
+        private final BlockingQueue<Request> waiting = new LinkedBlockingQueue<>();
+
+        @Override
+        public long size() {
+            return 1 << 20;
+        }
+
+        @Override
+        public Set<Feature> features() {
+            return Set.of();
+        }
+
+        @Override
+        public void submit(Request request) {
+            waiting.add(request);
+        }
+    }
+
+    @Test
+    void whatIsNotAnsweredIsLimitedInNumberAndBytes() throws Exception {
+        Limits three = new Limits(8, 3, 64 << 20, 10, 64, Duration.ofMinutes(5), 64 << 20);
+        Limits bytes = new Limits(8, 64, 2 << 20, 10, 64, Duration.ofMinutes(5), 64 << 20);
+        // The request that reaches the limit of bytes is the last one that is taken.
+        assertThat(inFlight(Files.createDirectory(directory.resolve("a")), three, 512))
+                .isEqualTo(3);
+        assertThat(inFlight(Files.createDirectory(directory.resolve("b")), bytes, 512 << 10))
+                .isEqualTo(4);
+    }
+
+    /** How many requests storage has at most when a client sends twenty. */
+    private static int inFlight(Path place, Limits limits, int length) throws Exception {
+        Hesitant device = new Hesitant();
+        int most = 0;
+        try (TestServer server = new TestServer.Builder(place)
+                        .device("disk", device)
+                        .limits(limits)
+                        .start();
+                RawClient client = RawClient.greet(server.connect()).go("disk")) {
+            for (int i = 0; i < 20; i++) {
+                client.request(Nbd.NBD_CMD_READ, 0, i, 0, length);
+            }
+            for (int i = 0; i < 20; i++) {
+                Request next = device.waiting.poll(30, TimeUnit.SECONDS);
+                assertThat(next).as("request " + i).isNotNull();
+                int now = server.server().requestsInUse();
+                most = Math.max(most, now);
+                next.complete();
+                assertThat(client.reply().error()).isZero();
+            }
+        }
+        return most;
     }
 
     // ---- time ----------------------------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ final class Transmission implements Phase, RequestReader.Sink {
                 && (style.chunked() || !connection.stopping())
                 && inFlight < connection.limits().maxRequests()
                 && bytesInFlight < connection.limits().maxBytes()
-                && (rate == null || withinRate());
+                && (rate == null || connection.stopping() || withinRate());
     }
 
     /** Whether the export is asked for no more than it may be; tries again by itself when it is. */

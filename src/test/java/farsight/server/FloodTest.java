@@ -30,7 +30,8 @@ class FloodTest {
     private static final int SILENT = 10_000;
     private static final int HOSTILE = 1_000;
     private static final int ROUNDS = 6;
-    private static final long WINDOW_NANOS = 1_500_000_000;
+    private static final long WINDOW_NANOS = 2_000_000_000;
+    private static final long QUIET_NANOS = 500_000_000;
 
     private static final int DEPTH = 16;
     private static final int BLOCK = 4096;
@@ -80,11 +81,11 @@ class FloodTest {
             }
         }
 
-        /** Requests in a second, during a window. */
-        double window() throws IOException {
+        /** Requests in a second, during so many nanoseconds. */
+        double window(long nanos) throws IOException {
             long began = System.nanoTime();
             long rounds = 0;
-            while (System.nanoTime() - began < WINDOW_NANOS) {
+            while (System.nanoTime() - began < nanos) {
                 round();
                 rounds++;
             }
@@ -100,7 +101,7 @@ class FloodTest {
                     new InetSocketAddress("127.0.0.1", server.uris().getFirst().port());
             try (SocketChannel channel = SocketChannel.open(address)) {
                 Worker worker = new Worker(channel);
-                worker.window();
+                worker.window(QUIET_NANOS);
                 int attempt = 0;
                 do {
                     ratios[attempt] = measure(worker, address);
@@ -150,14 +151,14 @@ class FloodTest {
         int hostile = HOSTILE / ROUNDS + 1;
         try (Door door = new Door()) {
             for (int round = 0; round < ROUNDS; round++) {
-                double quiet = worker.window();
+                double quiet = worker.window(QUIET_NANOS);
                 double elsewhere;
                 try (Flood flood = new Flood(door.address(), silent, hostile, WINDOW_NANOS)) {
-                    elsewhere = worker.window();
+                    elsewhere = worker.window(WINDOW_NANOS);
                     flood.await();
                 }
                 try (Flood flood = new Flood(address, silent, hostile, WINDOW_NANOS)) {
-                    double here = worker.window();
+                    double here = worker.window(WINDOW_NANOS);
                     // Newcomers who mean to work are let in, whatever the flood has left behind.
                     try (SocketChannel channel = SocketChannel.open(address)) {
                         new Worker(channel).round();

@@ -19,7 +19,8 @@ final class Comparison {
         this.target = target;
         this.options = options;
         this.progress = progress;
-        plan = new CopyPlan(source, options.requestSize(), Math.max(source.alignment(), target.alignment()));
+        plan = new CopyPlan(
+                source, source.size(), options.requestSize(), Math.max(source.alignment(), target.alignment()));
     }
 
     void run() throws IOException {

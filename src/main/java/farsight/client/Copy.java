@@ -108,7 +108,8 @@ public final class Copy {
         if (target instanceof NbdSide nbd) {
             most = Math.min(most, nbd.client.negotiated().maximumPayload());
         }
-        plan = new CopyPlan(source, most, Math.max(source.alignment(), target.alignment()));
+        long planned = target instanceof NbdSide nbd ? nbd.wholeBlocks(size) : size;
+        plan = new CopyPlan(source, planned, most, Math.max(source.alignment(), target.alignment()));
         zeroes = QuickCalls.map(ZEROES);
         try {
             if (target instanceof NbdSide to) {
@@ -127,6 +128,19 @@ public final class Copy {
             QuickCalls.unmap(zeroes);
         }
         throwFailure();
+        if (planned < size) {
+            copyTail(source, (NbdSide) target, planned);
+        }
+    }
+
+    /** The end of a source that ends within a block of the target. */
+    private void copyTail(CopySide source, NbdSide target, long offset) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment tail = arena.allocate(size - offset);
+            source.read(tail, offset);
+            target.writeBeginning(tail, offset);
+        }
+        moved.addAndGet(size - offset);
     }
 
     // ---- what is in flight ---------------------------------------------------------------------------------------

@@ -15,10 +15,13 @@ final class CopyPlan {
     private boolean zero;
     private long end;
 
-    /** @param alignment what pieces are multiples of, but for the last; a power of two */
-    CopyPlan(CopySide source, int requestSize, long alignment) {
+    /**
+     * @param size bytes from the start on, which is all that is planned for
+     * @param alignment what pieces are multiples of, but for the last; a power of two
+     */
+    CopyPlan(CopySide source, long size, int requestSize, long alignment) {
         this.source = source;
-        this.size = source.size();
+        this.size = size;
         this.requestSize = requestSize;
         this.alignment = alignment;
     }

@@ -2,6 +2,7 @@ package farsight.client;
 
 import farsight.protocol.Nbd;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
@@ -51,7 +52,38 @@ final class NbdSide extends CopySide {
 
     @Override
     void read(MemorySegment target, long offset) throws IOException {
-        client.read(target, offset);
+        long tail = target.byteSize() % client.negotiated().minimumBlock();
+        long whole = target.byteSize() - tail;
+        if (whole > 0) {
+            client.read(target.asSlice(0, whole), offset);
+        }
+        if (tail > 0) {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment block = block(arena, offset + whole);
+                MemorySegment.copy(block, 0, target, whole, tail);
+            }
+        }
+    }
+
+    /** How much of so many bytes from the start on are whole blocks of the export. */
+    long wholeBlocks(long bytes) {
+        return bytes - bytes % client.negotiated().minimumBlock();
+    }
+
+    /** Changes the beginning of a block: what it has beyond that stays. */
+    void writeBeginning(MemorySegment beginning, long offset) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment block = block(arena, offset);
+            MemorySegment.copy(beginning, 0, block, 0, beginning.byteSize());
+            client.write(block, offset, false);
+        }
+    }
+
+    /** A block of the export, which may end before it. */
+    private MemorySegment block(Arena arena, long offset) throws IOException {
+        MemorySegment block = arena.allocate(Math.min(client.negotiated().minimumBlock(), size() - offset), 8);
+        client.read(block, offset);
+        return block;
     }
 
     @Override

@@ -149,9 +149,7 @@ class PeersTest {
     }
 
     private static MemorySegment random(Arena arena, int length) {
-        byte[] bytes = new byte[length];
-        new Random(length).nextBytes(bytes);
-        return arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes);
+        return arena.allocateFrom(ValueLayout.JAVA_BYTE, random(length));
     }
 
     // ---- all commands --------------------------------------------------------------------------------------------
@@ -463,6 +461,34 @@ class PeersTest {
                         .strip())
                 .as("blocks of a sparse file")
                 .satisfies(blocks -> assertThat(Long.parseLong(blocks) * 512).isLessThan(10 << 20));
+    }
+
+    /** Of a server that takes whole blocks only, and says no to all else. */
+    @Test
+    void aCopyMayEndWithinABlockOfTheTarget() throws IOException {
+        Path image = image("source.img", (8 << 20) + 1234);
+        Path served = Files.write(directory.resolve("served.img"), random(9 << 20));
+        byte[] before = Files.readAllBytes(served);
+        try (RunningCommand server = nbdkit(
+                "--filter=blocksize-policy",
+                "file",
+                served.toString(),
+                "blocksize-minimum=4096",
+                "blocksize-preferred=4096",
+                "blocksize-maximum=1M",
+                "blocksize-error-policy=error")) {
+            farsight("copy", "--verify", image.toString(), uri(""));
+        }
+        byte[] after = Files.readAllBytes(served);
+        byte[] expected = Files.readAllBytes(image);
+        System.arraycopy(expected, 0, before, 0, expected.length);
+        assertThat(java.util.Arrays.mismatch(after, before)).isEqualTo(-1);
+    }
+
+    private static byte[] random(int length) {
+        byte[] bytes = new byte[length];
+        new Random(length).nextBytes(bytes);
+        return bytes;
     }
 
     @Test

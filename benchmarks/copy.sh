@@ -1,12 +1,15 @@
 #!/bin/bash
-# farsight copy and nbdcopy in turn: a sparse image of 4 GiB with 512 MiB of data to an NBD server and back, starting the
-# program included, both with a flush at the end. The server is nbdkit's file plugin; files lie in memory if there is
+# farsight copy and nbdcopy in turn: a sparse image of 4 GiB, 512 MiB of it data unless told otherwise, to an NBD server
+# and back, starting the program included, both with a flush at the end. The less data, the more the start counts. The server is nbdkit's file plugin; files lie in memory if there is
 # room, so that the disk is not what is measured. Prints each run's seconds, the medians and their ratio (above 1:
 # farsight is faster); exit status 1 when a ratio is below 1.
-#   benchmarks/copy.sh [ROUNDS=7]
+#   benchmarks/copy.sh [ROUNDS=7 [MIB=512]]
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 rounds=${1:-7}
+data=${2:-512}
+[ "$data" -ge 128 ] && [ "$data" -le 4096 ] && [ $((data % 128)) = 0 ] ||
+    { echo "copy.sh: $data MiB of data: must be a multiple of 128 up to 4096" >&2; exit 1; }
 farsight=$PWD/target/farsight/bin/farsight
 [ -x "$farsight" ] || mvn -B -q -ntp package -DskipTests
 for tool in nbdcopy nbdkit python3; do
@@ -14,17 +17,17 @@ for tool in nbdcopy nbdkit python3; do
 done
 
 place=${TMPDIR:-/tmp}
-[ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -lt 4000000 ] 2>/dev/null || place=/dev/shm
+[ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -lt $((data * 1024 * 4)) ] 2>/dev/null || place=/dev/shm
 work=$(mktemp -d "$place/farsight-copy.XXXXXX")
 server=
 trap '[ -z "$server" ] || kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
-python3 - "$work/source.img" <<'EOF'
+python3 - "$work/source.img" $((data / 128)) <<'EOF'
 import os, sys
 with open(sys.argv[1], "wb") as f:
     f.truncate(4 << 30)
-    for at in range(0, 4 << 30, 32 << 20): # 4 MiB of data, then 28 MiB of hole
+    for at in range(0, 4 << 30, 32 << 20): # some data, then a hole
         f.seek(at)
-        f.write(os.urandom(4 << 20))
+        f.write(os.urandom(int(sys.argv[2]) << 20))
 EOF
 truncate -s 4G "$work/served.img"
 nbdkit -f -U "$work/sock" file "$work/served.img" & server=$!
@@ -43,7 +46,7 @@ median() { sort -n "$1" | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] 
 
 "$farsight" copy "$work/source.img" "$uri" >/dev/null # warm
 cmp "$work/source.img" "$work/served.img"
-echo "4 GiB sparse, 512 MiB of data, $(nproc) processors: seconds"
+echo "4 GiB sparse, $data MiB of data, $(nproc) processors: seconds"
 for ((i = 1; i <= rounds; i++)); do
     a=$(timed "$work/to.a" "$farsight" copy "$work/source.img" "$uri")
     b=$(timed "$work/to.b" nbdcopy --flush "$work/source.img" "$uri")

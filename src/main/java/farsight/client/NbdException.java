@@ -24,7 +24,7 @@ public final class NbdException extends IOException {
         this.offset = offset;
     }
 
-    /** The NBD error value of a failed request (proto.md, "Error values"); 0 for everything else. */
+    /** The NBD error value of a failed request (proto.md, "Error values"), EINVAL for one that is not; 0 for all else. */
     public int error() {
         return error;
     }

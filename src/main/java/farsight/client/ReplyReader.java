@@ -402,7 +402,9 @@ final class ReplyReader implements AutoCloseable {
         if (request.errorOffset >= 0) {
             message.append(", at offset ").append(request.errorOffset);
         }
-        return new NbdException(message.toString(), request.error, request.errorOffset);
+        // "The client SHOULD treat an unexpected error value as if it had been NBD_EINVAL."
+        int error = Nbd.isError(request.error) ? request.error : Nbd.NBD_EINVAL;
+        return new NbdException(message.toString(), error, request.errorOffset);
     }
 
     @Override

@@ -178,6 +178,15 @@ public final class Nbd {
         };
     }
 
+    /** Whether a value is one of those that the protocol has for errors. */
+    public static boolean isError(int value) {
+        return switch (value) {
+            case NBD_EPERM, NBD_EIO, NBD_ENOMEM, NBD_EINVAL, NBD_ENOSPC, NBD_EOVERFLOW, NBD_ENOTSUP, NBD_ESHUTDOWN ->
+                true;
+            default -> false;
+        };
+    }
+
     /** For messages: the name of an error value, or its number. */
     public static String errorName(int error) {
         return switch (error) {

@@ -618,6 +618,17 @@ class HostileServersTest {
     }
 
     @Test
+    void anErrorThatTheProtocolDoesNotHaveIsTakenForEinval() throws IOException {
+        Script refusing = talk -> answer(talk, (t, asked) -> t.simple(asked.cookie(), 71));
+        try (ScriptedServer server = new ScriptedServer(directory.resolve("s"), refusing)) {
+            assertThatThrownBy(() -> act(Action.FLUSH, server.uri())).isInstanceOfSatisfying(NbdException.class, e -> {
+                assertThat(e.error()).isEqualTo(Nbd.NBD_EINVAL);
+                assertThat(e.getMessage()).endsWith("NBD_CMD_FLUSH failed: error 71");
+            });
+        }
+    }
+
+    @Test
     void anErrorHasItsTextAndOffset() throws IOException {
         Script refusing = talk -> answer(talk, (t, asked) -> {
             t.data(asked, 0, 8192, 100);

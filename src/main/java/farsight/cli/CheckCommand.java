@@ -14,6 +14,8 @@ import farsight.config.ExportConfig;
 import farsight.config.InstalledBackends;
 import farsight.config.ServerConfig;
 import farsight.config.Sizes;
+import farsight.config.TlsConfig;
+import farsight.tls.TlsServer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -62,6 +64,10 @@ final class CheckCommand implements Callable<Integer> {
         if (config.exports().isEmpty() && config.backends().isEmpty()) {
             throw new ConfigException(file + ": nothing to serve; add an export ([exports.NAME]) or the section of a"
                     + " backend: " + String.join(", ", providers.keySet()));
+        }
+        TlsConfig tls = config.tls();
+        if (tls.mode() != TlsConfig.Mode.OFF) {
+            new TlsServer(tls.certificates(), tls.verifyClients(), tls.versions());
         }
         int failed = open ? open(config, providers) : 0;
         if (failed > 0) {

@@ -5,10 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import farsight.tools.Commands;
 import farsight.tools.Project;
 import farsight.tools.RunningCommand;
+import farsight.tools.TestAuthority;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -44,6 +47,28 @@ class CheckTest {
                 check("[exports.a]\nbackend = \"memory\"\nsize = \"1MiB\"\n").expectSuccess();
         assertThat(result.stdout()).isEqualTo(file + ": good configuration of a server, 1 export\n");
         assertThat(result.stderr()).isEmpty();
+    }
+
+    /** A reload would refuse them. */
+    @Test
+    void certificatesAreLookedAt() throws IOException {
+        String text = """
+            [server]
+            tls = "require"
+            tls_certificates = "%s"
+            [exports.a]
+            backend = "memory"
+            size = "1MiB"
+            """.formatted(folder);
+        Commands.Result missing = check(text);
+        assertThat(missing.exit()).isEqualTo(1);
+        assertThat(missing.stderr()).contains("server-cert.pem");
+        TestAuthority authority = new TestAuthority("the authority");
+        authority.issue(folder, "server", "server", Instant.now().plus(Duration.ofDays(1)), "localhost");
+        check(text).expectSuccess();
+        Path key = folder.resolve("server-key.pem");
+        Files.setPosixFilePermissions(key, PosixFilePermissions.fromString("rw-r--r--"));
+        assertThat(check(text).stderr()).contains("others than its owner may use this private key");
     }
 
     @Test

@@ -28,7 +28,8 @@ final class AttachCommand implements Callable<Integer> {
             index = "0",
             paramLabel = "URI",
             converter = Words.Uri.class,
-            description = "nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH")
+            description =
+                    "nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH; nbds:// and nbds+unix:// for TLS")
     private NbdUri uri;
 
     @Parameters(
@@ -52,6 +53,11 @@ final class AttachCommand implements Callable<Integer> {
         if (device != null && !device.isAbsolute()) {
             throw new ParameterException(
                     spec.commandLine(), "'" + device + "' is not the path of a device; write it like /dev/nbd0");
+        }
+        if (noWatch && uri.tls() != null) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--no-watch does not go with TLS, which is spoken by this program and not by the kernel");
         }
         DeviceConfig preset = DeviceConfig.DEFAULT;
         DeviceConfig how = new DeviceConfig(

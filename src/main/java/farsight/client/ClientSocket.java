@@ -304,6 +304,11 @@ public final class ClientSocket implements Transport, AutoCloseable {
         return length;
     }
 
+    /** What encrypts for this socket; null when nothing does. */
+    TlsTransport tls() {
+        return tls;
+    }
+
     /** Tells the server that nothing more is sent, where there is a way to. */
     void finish() throws NbdException {
         if (tls != null) {

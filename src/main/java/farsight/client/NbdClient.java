@@ -34,7 +34,7 @@ public final class NbdClient implements AutoCloseable {
     private final Negotiated negotiated;
     private final AtomicInteger turn = new AtomicInteger();
 
-    private NbdClient(List<ClientConnection> connections) {
+    NbdClient(List<ClientConnection> connections) {
         this.connections = connections;
         negotiated = connections.get(0).negotiated();
     }

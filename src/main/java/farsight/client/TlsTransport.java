@@ -18,13 +18,16 @@ import javax.net.ssl.SSLException;
 final class TlsTransport implements Transport, AutoCloseable {
     private static final int RECORD = 16 << 10;
 
+    /** How many records are received and sent with one call at most. */
+    private static final int RECORDS = 8;
+
     private static final ByteBuffer NOTHING = ByteBuffer.allocateDirect(0);
 
     private final Transport below;
     private final SSLEngine engine;
     private final Arena arena = Arena.ofShared();
 
-    /** Received and not decrypted: from the buffer's start to its position. */
+    /** Received and not decrypted: what remains. */
     private final ByteBuffer cipherIn;
 
     private final long cipherInAddress;
@@ -40,22 +43,25 @@ final class TlsTransport implements Transport, AutoCloseable {
     private final ByteBuffer cipherOut;
     private final long cipherOutAddress;
     private final IoVec single = new IoVec(1);
+    private final int longestRecord;
+    private final int longestPlain;
     private boolean ended;
 
     /** Shakes hands, on the caller's thread. */
     TlsTransport(Transport below, SSLEngine engine) throws NbdException {
         this.below = below;
         this.engine = engine;
-        int packet = engine.getSession().getPacketBufferSize();
-        MemorySegment in = arena.allocate(2L * packet, 64);
-        cipherIn = in.asByteBuffer();
+        longestRecord = engine.getSession().getPacketBufferSize();
+        longestPlain = engine.getSession().getApplicationBufferSize();
+        MemorySegment in = arena.allocate((long) RECORDS * longestRecord, 64);
+        cipherIn = in.asByteBuffer().limit(0);
         cipherInAddress = in.address();
-        plainInMemory = arena.allocate(2L * packet, 64);
+        plainInMemory = arena.allocate(2L * longestRecord, 64);
         plainIn = plainInMemory.asByteBuffer().limit(0);
         MemorySegment plain = arena.allocate(RECORD, 64);
         plainOut = plain.asByteBuffer();
         plainOutAddress = plain.address();
-        MemorySegment out = arena.allocate(2L * packet, 64);
+        MemorySegment out = arena.allocate((long) RECORDS * longestRecord, 64);
         cipherOut = out.asByteBuffer();
         cipherOutAddress = out.address();
         try {
@@ -92,7 +98,7 @@ final class TlsTransport implements Transport, AutoCloseable {
                 case NEED_WRAP -> wrap(NOTHING);
                 case NEED_UNWRAP, NEED_UNWRAP_AGAIN -> {
                     plainIn.clear();
-                    unwrap();
+                    unwrap(plainIn, true);
                     plainIn.flip();
                 }
                 default -> {
@@ -127,12 +133,9 @@ final class TlsTransport implements Transport, AutoCloseable {
         try {
             while (!plainIn.hasRemaining()) {
                 plainIn.clear();
-                Status status = unwrap();
+                Status status = unwrap(plainIn, true);
                 plainIn.flip();
-                if (status == Status.CLOSED) {
-                    throw new NbdException(peer() + ": the server closed the connection");
-                }
-                answer();
+                carryOn(status);
             }
         } catch (SSLException e) {
             throw failed(e);
@@ -143,20 +146,65 @@ final class TlsTransport implements Transport, AutoCloseable {
         return step;
     }
 
-    /** Decrypts the next record, which is received first if need be. */
-    private Status unwrap() throws SSLException, NbdException {
+    /**
+     * Receives what is there, at least one byte, and decrypts it to where it is wanted.
+     *
+     * @param target direct, with room for two records; what is received is between its position before and after
+     */
+    void receive(ByteBuffer target) throws NbdException {
+        int start = target.position();
+        target.put(plainIn);
+        try {
+            while (target.remaining() >= longestPlain) {
+                Status status = unwrap(target, target.position() == start);
+                if (status == Status.BUFFER_UNDERFLOW) {
+                    return;
+                }
+                if (status == Status.CLOSED && target.position() > start) {
+                    return; // the next call says it
+                }
+                carryOn(status);
+            }
+        } catch (SSLException e) {
+            throw failed(e);
+        }
+    }
+
+    private void carryOn(Status status) throws SSLException, NbdException {
+        if (status == Status.CLOSED) {
+            throw new NbdException(peer() + ": the server closed the connection");
+        }
+        answer();
+    }
+
+    /**
+     * Decrypts the next record.
+     *
+     * @param wait whether to receive it first if need be; else it is BUFFER_UNDERFLOW
+     */
+    private Status unwrap(ByteBuffer target, boolean wait) throws SSLException, NbdException {
         while (true) {
-            cipherIn.flip();
-            SSLEngineResult result = engine.unwrap(cipherIn, plainIn);
-            cipherIn.compact();
-            if (result.getStatus() == Status.BUFFER_OVERFLOW || !cipherIn.hasRemaining()) {
+            Status status = engine.unwrap(cipherIn, target).getStatus();
+            if (status == Status.BUFFER_OVERFLOW) {
                 throw new SSLException("a record that is too long");
             }
-            if (result.getStatus() != Status.BUFFER_UNDERFLOW) {
-                return result.getStatus();
+            if (status != Status.BUFFER_UNDERFLOW || !wait) {
+                return status;
             }
+            receiveMore();
+        }
+    }
+
+    private void receiveMore() throws SSLException, NbdException {
+        if (cipherIn.remaining() >= longestRecord) {
+            throw new SSLException("a record that is too long");
+        }
+        cipherIn.compact();
+        try {
             long received = below.receiveSome(cipherInAddress + cipherIn.position(), cipherIn.remaining());
             cipherIn.position(cipherIn.position() + (int) received);
+        } finally {
+            cipherIn.flip();
         }
     }
 
@@ -204,16 +252,31 @@ final class TlsTransport implements Transport, AutoCloseable {
         }
     }
 
+    /** Encrypts and sends all of a direct buffer, several records with each call of the system. */
+    void send(ByteBuffer plain) throws NbdException {
+        synchronized (sendLock) {
+            try {
+                while (plain.hasRemaining()) {
+                    wrap(plain);
+                }
+            } catch (SSLException e) {
+                throw failed(e);
+            }
+        }
+    }
+
     private void wrap(ByteBuffer plain) throws SSLException, NbdException {
         synchronized (sendLock) {
             if (ended) {
                 throw new NbdException(peer() + ": the connection is closed");
             }
             cipherOut.clear();
-            SSLEngineResult result = engine.wrap(plain, cipherOut);
-            if (result.bytesProduced() == 0 && plain.hasRemaining()) {
-                throw new SSLException("the engine does not encrypt (" + result.getStatus() + ")");
-            }
+            do {
+                SSLEngineResult result = engine.wrap(plain, cipherOut);
+                if (result.bytesProduced() == 0 && plain.hasRemaining()) {
+                    throw new SSLException("the engine does not encrypt (" + result.getStatus() + ")");
+                }
+            } while (plain.hasRemaining() && cipherOut.remaining() >= longestRecord);
             if (cipherOut.position() > 0) {
                 below.send(cipherOutAddress, cipherOut.position());
             }

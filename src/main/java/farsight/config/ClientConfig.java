@@ -56,6 +56,12 @@ public record ClientConfig(DeviceConfig device, NbdUri server) {
         DeviceConfig device = device(nbd, storage.readOnly());
         nbd.rejectUnknown();
         NbdUri server = server(address, storage.exportName());
+        if (device.swap() && server.tls() != null) {
+            nbd.problem(
+                    "swap",
+                    "[nbd] swap does not go with TLS: what is swapped out would pass through this process, which may"
+                            + " have to wait for memory itself");
+        }
         root.rejectUnknown();
         file.finish();
         return new ClientConfig(device, server);
@@ -138,7 +144,38 @@ public record ClientConfig(DeviceConfig device, NbdUri server) {
                     .ifPresent(problem -> server.problem(
                             "address", "[server] address \"" + Values.shorten(address) + "\" " + problem));
         }
+        TlsPlace tls = tls(server);
         server.rejectUnknown();
-        return unix != null ? NbdUri.unix(unix, export) : NbdUri.tcp(address, port, export);
+        NbdUri clear = unix != null ? NbdUri.unix(unix, export) : NbdUri.tcp(address, port, export);
+        return new NbdUri(clear.host(), clear.port(), clear.socket(), clear.export(), tls);
+    }
+
+    /** The parameters of {@code nbds://} as keys; null for no TLS. */
+    private static TlsPlace tls(Section server) {
+        String tls = server.string("tls", "off");
+        String certificates = server.string("tls_certificates", null);
+        String hostname = server.string("tls_hostname", null);
+        boolean verify = server.flag("tls_verify_peer", true);
+        if (tls.equals("require")) {
+            if (hostname != null && hostname.isEmpty()) {
+                server.problem("tls_hostname", "[server] tls_hostname must be a name or an address");
+            }
+            if (certificates != null && (certificates.isEmpty() || certificates.indexOf('\0') >= 0)) {
+                server.problem("tls_certificates", "[server] tls_certificates must be a directory");
+            }
+            return new TlsPlace(certificates, hostname, verify);
+        }
+        if (!tls.equals("off")) {
+            server.problem(
+                    "tls",
+                    "[server] tls is \"" + Values.shorten(tls) + "\"; for a client it must be \"off\" or \"require\"");
+            return null;
+        }
+        for (String key : List.of("tls_certificates", "tls_hostname", "tls_verify_peer")) {
+            if (server.has(key)) {
+                server.problem(key, "[server] " + key + " goes with tls = \"require\"");
+            }
+        }
+        return null;
     }
 }

@@ -39,7 +39,7 @@ public record DeviceState(
 
     /** Of a device that this process is about to make, so that nobody sees the device and knows nothing of it. */
     static DeviceState beforehand(DeviceFile file, String uri, String attach, Links links, int flags) {
-        int connections = links.sockets().size();
+        int connections = links.lines().size();
         return new DeviceState(
                 file.name(),
                 uri,

@@ -187,6 +187,7 @@ final class IoctlAttachment implements Attachment {
         }
         links.close();
         device.close();
+        links.awaitGoodbyes();
         RunDirectory.SYSTEM.forget(file.name());
         lock.close();
     }

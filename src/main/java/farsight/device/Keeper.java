@@ -66,6 +66,10 @@ final class Keeper {
     private String lastComplaint = "";
     private boolean pollFailed;
     private volatile boolean stopping;
+
+    /** What the kernel still had when the thread ended. */
+    private List<Line> last = List.of();
+
     private volatile int alive;
 
     /**
@@ -73,13 +77,9 @@ final class Keeper {
      *
      * @param size of the device as the server said when it was made; many servers hold a connection to that
      */
-    private record Link(ClientSocket socket, long size) {
-        void cut() {
-            Sockets.shutdown(socket.fd());
-        }
-    }
+    private record Link(Line line, long size) {}
 
-    /** @param sockets that the kernel has, empty when the device is taken over */
+    /** @param lines that the kernel has, empty when the device is taken over */
     Keeper(
             DeviceFile file,
             int index,
@@ -87,7 +87,7 @@ final class Keeper {
             ClientConfig config,
             NbdNetlink netlink,
             DeadLinks dead,
-            List<ClientSocket> sockets,
+            List<Line> lines,
             int total,
             Expected expected,
             DeviceState state)
@@ -100,11 +100,11 @@ final class Keeper {
         this.netlink = netlink;
         this.dead = dead;
         this.wake = new EventFd();
-        sockets.forEach(socket -> own.add(new Link(socket, expected.size())));
+        lines.forEach(line -> own.add(new Link(line, expected.size())));
         this.total = Math.min(total, MOST_CONNECTIONS);
         this.expected = expected;
         this.state = state;
-        adopted = sockets.isEmpty();
+        adopted = lines.isEmpty();
         alive = own.size();
         thread = Thread.ofPlatform().name(file.name()).daemon(true).unstarted(this::run);
     }
@@ -136,13 +136,24 @@ final class Keeper {
         synchronized (this) {
             stopping = true;
             if (silently) {
-                own.forEach(Link::cut);
+                own.forEach(link -> link.line().cut());
             }
         }
         wake.signal();
         try {
             if (thread.join(CONNECT_LIMIT)) {
                 wake.close();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Waits until servers have got what the kernel told them at the end; after {@link #stop} and the device's end. */
+    synchronized void awaitGoodbyes() {
+        try {
+            for (Line line : last) {
+                line.awaitGoodbye();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -174,7 +185,8 @@ final class Keeper {
             ended.completeExceptionally(e);
         } finally {
             synchronized (this) {
-                own.forEach(link -> link.socket().close());
+                own.forEach(link -> link.line().close());
+                last = own.stream().map(Link::line).toList();
                 own.clear();
             }
             dead.close();
@@ -187,7 +199,7 @@ final class Keeper {
         int woken = poll.readable(wake.fd());
         int told = poll.readable(dead.fd());
         int first = told + 1;
-        own.forEach(link -> poll.ended(link.socket().fd()));
+        own.forEach(link -> poll.ended(link.line().fd()));
         poll.await(Math.clamp(deadline() - millis(), 0, Integer.MAX_VALUE));
         if (poll.ready(woken)) {
             wake.drain(call);
@@ -225,7 +237,7 @@ final class Keeper {
                 Link link = links.next();
                 if (poll.ready(place)) {
                     links.remove();
-                    link.socket().close();
+                    link.line().close();
                     lost++;
                 }
             }
@@ -265,13 +277,13 @@ final class Keeper {
     // ---- reconnecting --------------------------------------------------------------------------------------------
 
     private void attempt() {
-        List<ClientSocket> opened = new ArrayList<>(1);
+        List<Line> opened = new ArrayList<>(1);
         boolean taken = false;
         try {
             Negotiated now = Links.open(config.server(), CONNECT_LIMIT, opened);
-            ClientSocket socket = opened.getFirst();
-            refuseAnother(now, socket);
-            taken = offer(new Link(socket, wholeBlocks(now)));
+            Line line = opened.getFirst();
+            refuseAnother(now, line.peer());
+            taken = offer(new Link(line, wholeBlocks(now)));
             if (taken) {
                 took(now);
             } else {
@@ -285,16 +297,16 @@ final class Keeper {
             }
         } finally {
             if (!taken) {
-                opened.forEach(ClientSocket::close);
+                opened.forEach(Line::close);
             }
         }
     }
 
-    private void refuseAnother(Negotiated now, ClientSocket socket) throws NbdException {
+    private void refuseAnother(Negotiated now, String peer) throws NbdException {
         String problem = expected.problem(now).orElse(null);
         if (problem != null) {
             throw new NbdException(
-                    socket.peer() + ": " + problem + "; " + file.path() + " stays as it was and waits for its export");
+                    peer + ": " + problem + "; " + file.path() + " stays as it was and waits for its export");
         }
     }
 
@@ -306,7 +318,7 @@ final class Keeper {
         if (stopping) {
             return false;
         }
-        int socket = link.socket().fd();
+        int socket = link.line().fd();
         boolean taken = netlink.offer(index, identifier, socket, times.offering());
         if (taken) {
             own.add(link);
@@ -385,7 +397,7 @@ final class Keeper {
         }
         try (ClientSocket socket = ClientSocket.connect(config.server(), CONNECT_LIMIT)) {
             Negotiated now = ClientHandshake.inform(socket, config.server().export());
-            refuseAnother(now, socket);
+            refuseAnother(now, socket.peer());
             follow(wholeBlocks(now));
             pollFailed = false;
         } catch (IOException e) {
@@ -408,7 +420,7 @@ final class Keeper {
         }
         synchronized (this) {
             List<Link> before = own.stream().filter(link -> link.size() < bytes).toList();
-            before.forEach(Link::cut);
+            before.forEach(link -> link.line().cut());
             if (stopping || !before.isEmpty()) {
                 return; // until they are replaced
             }

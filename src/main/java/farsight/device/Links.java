@@ -19,7 +19,7 @@ import java.util.List;
  * @param export what the server said
  * @param blockSize bytes of a block of the device
  */
-record Links(List<ClientSocket> sockets, Negotiated export, int blockSize) {
+record Links(List<Line> lines, Negotiated export, int blockSize) {
     private static final Duration CONNECT_LIMIT = Duration.ofSeconds(10);
     private static final int SMALLEST_BLOCK = 512;
     private static final int LARGEST_BLOCK = 4096;
@@ -33,37 +33,39 @@ record Links(List<ClientSocket> sockets, Negotiated export, int blockSize) {
 
     /** As many as the configuration says; none is left open when one fails. */
     static Links open(ClientConfig config) throws IOException {
-        List<ClientSocket> sockets = new ArrayList<>();
+        List<Line> lines = new ArrayList<>();
         try {
-            Negotiated first = open(config.server(), CONNECT_LIMIT, sockets);
-            int wanted = connections(config, first, sockets.getFirst());
-            int blockSize = blockSize(config, first, sockets.getFirst());
-            while (sockets.size() < wanted) {
-                Negotiated next = open(config.server(), CONNECT_LIMIT, sockets);
+            Negotiated first = open(config.server(), CONNECT_LIMIT, lines);
+            int wanted = connections(config, first, lines.getFirst());
+            int blockSize = blockSize(config, first, lines.getFirst());
+            while (lines.size() < wanted) {
+                Negotiated next = open(config.server(), CONNECT_LIMIT, lines);
                 if (next.size() != first.size() || next.flags() != first.flags()) {
                     throw new NbdException(
-                            sockets.getLast().peer() + ": the export changed between two connections; try again");
+                            lines.getLast().peer() + ": the export changed between two connections; try again");
                 }
             }
-            return new Links(sockets, first, blockSize);
+            return new Links(lines, first, blockSize);
         } catch (IOException | RuntimeException e) {
-            sockets.forEach(ClientSocket::close);
+            lines.forEach(Line::close);
             throw e;
         }
     }
 
-    /** One connection, added to a list as soon as there is something to close. */
-    static Negotiated open(NbdUri uri, Duration limit, List<ClientSocket> sockets) throws IOException {
-        if (uri.tls() != null) {
-            throw new NbdException("the kernel's client does not speak TLS: attach nbd:// instead, over a network or a"
-                    + " tunnel that you trust");
-        }
+    /** One connection, added to a list. */
+    static Negotiated open(NbdUri uri, Duration limit, List<Line> lines) throws IOException {
         ClientSocket socket = ClientSocket.connect(uri, limit);
-        sockets.add(socket);
-        if (!uri.isUnix()) {
-            noticeSilence(socket.fd());
+        try {
+            if (!uri.isUnix()) {
+                noticeSilence(socket.fd());
+            }
+            Negotiated export = ClientHandshake.open(socket, uri.export());
+            lines.add(uri.tls() == null ? new Line.Direct(socket) : new Line.Relayed(socket));
+            return export;
+        } catch (IOException | RuntimeException e) {
+            socket.close();
+            throw e;
         }
-        return ClientHandshake.open(socket, uri.export());
     }
 
     private static void noticeSilence(int socket) throws ErrnoException {
@@ -71,10 +73,10 @@ record Links(List<ClientSocket> sockets, Negotiated export, int blockSize) {
         Sockets.userTimeout(socket, SILENCE_MILLIS);
     }
 
-    private static int connections(ClientConfig config, Negotiated export, ClientSocket socket) throws NbdException {
+    private static int connections(ClientConfig config, Negotiated export, Line line) throws NbdException {
         int wanted = config.device().connections();
         if (wanted > 1 && !export.multiConn()) {
-            throw new NbdException(socket.peer() + ": the server does not allow several connections to this export; set"
+            throw new NbdException(line.peer() + ": the server does not allow several connections to this export; set"
                     + " connections = 1");
         }
         if (wanted > 0) {
@@ -85,21 +87,21 @@ record Links(List<ClientSocket> sockets, Negotiated export, int blockSize) {
                 : 1;
     }
 
-    private static int blockSize(ClientConfig config, Negotiated export, ClientSocket socket) throws NbdException {
+    private static int blockSize(ClientConfig config, Negotiated export, Line line) throws NbdException {
         int least = Math.max(SMALLEST_BLOCK, export.minimumBlock());
         int blockSize =
                 config.device().blockSize() == 0 ? least : config.device().blockSize();
         if (least > LARGEST_BLOCK) {
-            throw new NbdException(socket.peer() + ": the export needs blocks of at least " + least
+            throw new NbdException(line.peer() + ": the export needs blocks of at least " + least
                     + " bytes; the kernel takes " + LARGEST_BLOCK + " at most");
         }
         if (least > blockSize) {
-            throw new NbdException(socket.peer() + ": the export needs blocks of at least " + least
+            throw new NbdException(line.peer() + ": the export needs blocks of at least " + least
                     + " bytes; set blocksize = " + least);
         }
         if (export.size() < blockSize) {
-            throw new NbdException(socket.peer() + ": the export has " + export.size()
-                    + " bytes, less than one block; make it larger");
+            throw new NbdException(
+                    line.peer() + ": the export has " + export.size() + " bytes, less than one block; make it larger");
         }
         return blockSize;
     }
@@ -117,7 +119,7 @@ record Links(List<ClientSocket> sockets, Negotiated export, int blockSize) {
     }
 
     List<Integer> descriptors() {
-        return sockets.stream().map(ClientSocket::fd).toList();
+        return lines.stream().map(Line::fd).toList();
     }
 
     /** Bytes of the device: whole blocks only. */
@@ -129,7 +131,18 @@ record Links(List<ClientSocket> sockets, Negotiated export, int blockSize) {
         return bytes / blockSize * blockSize;
     }
 
+    /** Waits until servers have got what the kernel told them at the device's end. */
+    void awaitGoodbyes() {
+        try {
+            for (Line line : lines) {
+                line.awaitGoodbye();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     void close() {
-        sockets.forEach(ClientSocket::close);
+        lines.forEach(Line::close);
     }
 }

@@ -213,7 +213,7 @@ final class NetlinkAttachment implements Attachment {
             ClientConfig config, NbdNetlink netlink, DeadLinks dead, DeviceFile file, FileLock lock, Links links)
             throws IOException {
         int flags = links.export().flags() | (config.device().readOnly() ? Nbd.NBD_FLAG_READ_ONLY : 0);
-        int connections = links.sockets().size();
+        int connections = links.lines().size();
         KernelTimes times = KernelTimes.of(config.device(), connections);
         String identifier = netlink.hasIdentifiers() ? Identifier.of(config.server()) : null;
         NbdNetlink.Setup setup = new NbdNetlink.Setup(
@@ -237,7 +237,7 @@ final class NetlinkAttachment implements Attachment {
                     config,
                     netlink,
                     dead,
-                    links.sockets(),
+                    links.lines(),
                     connections,
                     expected(config, shown, links.size(), links.blockSize()),
                     state);
@@ -321,6 +321,7 @@ final class NetlinkAttachment implements Attachment {
                 throw new IOException(
                         file.path() + ": is disconnected, but still open; it is free when it is unmounted and closed");
             }
+            keeper.awaitGoodbyes();
             if (!flushed) {
                 throw new IOException(file.path() + ": is detached, but what was not written yet is lost: the server"
                         + " did not answer");

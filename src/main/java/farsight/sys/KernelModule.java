@@ -33,20 +33,27 @@ public final class KernelModule {
 
     private final String name;
     private final Path modules;
+    private final Kernel kernel;
 
-    private KernelModule(String name, Path modules) {
+    /** Who loads a module's file (finit_module(2)); 0 or -errno. */
+    interface Kernel {
+        int init(int fd, String parameters, int flags);
+    }
+
+    private KernelModule(String name, Path modules, Kernel kernel) {
         this.name = name;
         this.modules = modules;
+        this.kernel = kernel;
     }
 
     /** A module of the running kernel. */
     public static KernelModule named(String name) {
-        return of(name, Path.of("/lib/modules", release()));
+        return of(name, Path.of("/lib/modules", release()), KernelModule::init);
     }
 
     /** @param modules the directory with modules.dep */
-    static KernelModule of(String name, Path modules) {
-        return new KernelModule(name.replace('-', '_'), modules);
+    static KernelModule of(String name, Path modules, Kernel kernel) {
+        return new KernelModule(name.replace('-', '_'), modules, kernel);
     }
 
     private static String release() {
@@ -168,7 +175,7 @@ public final class KernelModule {
         int fd = Files.open(file.toString(), Files.READ_ONLY);
         try {
             int flags = compressed ? Linux.MODULE_INIT_COMPRESSED_FILE() : 0;
-            int result = init(fd, parameters, flags);
+            int result = kernel.init(fd, parameters, flags);
             if (compressed && (result == -Linux.EINVAL() || result == -Linux.EOPNOTSUPP())) {
                 result = decompressed(file, parameters);
             }
@@ -182,7 +189,7 @@ public final class KernelModule {
     }
 
     /** For kernels that cannot decompress modules (before 5.17, or built so). */
-    private static int decompressed(Path file, String parameters) throws IOException {
+    private int decompressed(Path file, String parameters) throws IOException {
         if (!file.toString().endsWith(".gz")) {
             return -Linux.EOPNOTSUPP();
         }
@@ -192,13 +199,13 @@ public final class KernelModule {
         }
         int fd = memory(file.getFileName().toString(), module);
         try {
-            return init(fd, parameters, 0);
+            return kernel.init(fd, parameters, 0);
         } finally {
             Files.close(fd);
         }
     }
 
-    private static int init(int fd, String parameters, int flags) {
+    static int init(int fd, String parameters, int flags) {
         try (Arena arena = Arena.ofConfined();
                 CallState state = CallState.open()) {
             long text = arena.allocateFrom(parameters).address();

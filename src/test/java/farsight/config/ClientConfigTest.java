@@ -164,6 +164,11 @@ class ClientConfigTest {
                 "address = 'host'; port = 1 | nbd://host:1/a",
                 "address = '::1' | nbd://[::1]/a",
                 "unix = '/s' | nbd+unix:///a?socket=/s",
+                "unix = '/s'; tls = 'off' | nbd+unix:///a?socket=/s",
+                "address = 'host'; tls = 'require' | nbds://host/a",
+                "address = 'host'; tls = 'require'; tls_certificates = '/c'; tls_hostname = 'h'; tls_verify_peer ="
+                        + " false | nbds://host/a?tls-certificates=/c&tls-hostname=h&tls-verify-peer=false",
+                "unix = '/s'; tls = 'require' | nbds+unix:///a?socket=/s",
             },
             delimiter = '|')
     void theServerIsAnAddressOrASocket(String keys, String uri) throws IOException {
@@ -181,7 +186,12 @@ class ClientConfigTest {
                 "unix = '/s'; port = 1 | 4:1: [server] has a TCP address or port and unix; leave one out",
                 "unix = '' | 4:1: [server] unix must be a path of 1 to 107 bytes",
                 "address = 'a'; max_errors = 1 | 5:1: unknown key 'max_errors' in [server]; known are unix, address,"
-                        + " port",
+                        + " port, tls, tls_certificates, tls_hostname, tls_verify_peer",
+                "address = 'a'; tls = 'allow' | 5:1: [server] tls is \"allow\"; for a client it must be \"off\" or"
+                        + " \"require\"",
+                "address = 'a'; tls_hostname = 'h' | 5:1: [server] tls_hostname goes with tls = \"require\"",
+                "address = 'a'; tls = 'require'; tls_certificates = '' | 6:1: [server] tls_certificates must be a"
+                        + " directory",
             },
             delimiter = '|',
             quoteCharacter = '`')
@@ -269,6 +279,12 @@ class ClientConfigTest {
                 .isEqualTo("c.toml:6:1: [backend]: the export's name has 4097 bytes; shorten it to 4096 or less");
         assertThat(refused(backend("name = 'disk'; path = '" + "a".repeat(4092) + "'")))
                 .isEqualTo("c.toml:6:1: [backend]: the export's name has 4097 bytes; shorten it to 4096 or less");
+    }
+
+    @Test
+    void whatIsSwappedToIsNotReachedOverTls() {
+        assertThat(refused(file("swap = true", "address = 'host'; tls = 'require'", "export = 'a'")))
+                .startsWith("c.toml:2:1: [nbd] swap does not go with TLS");
     }
 
     @Test

@@ -30,6 +30,12 @@ chown root /dev/$device
 refused "$permission" setpriv --bounding-set -sys_admin "$farsight" client "$configs/good.toml"
 free || fail "/dev/$device is not free after refusals"
 
+FARSIGHT_NBD_QUEUE='no_such = "1"' refused '/sys/block/nbd0/queue/no_such: this kernel has no such' \
+    "$farsight" client "$configs/good.toml"
+FARSIGHT_NBD_QUEUE='read_ahead_kb = "much"' refused 'queue/read_ahead_kb: the kernel does not take "much"' \
+    "$farsight" client "$configs/good.toml"
+free || fail "/dev/nbd0 is not free after settings that are refused"
+
 attach "$configs/good.toml"
 refused '/dev/nbd0.*in use' "$farsight" client "$configs/good.toml"
 attached || fail "/dev/$device is lost after a second client's attempt"

@@ -13,6 +13,7 @@ config() {
 file = "/dev/$device"
 attach = "$1"
 connections = $2
+queue = { read_ahead_kb = "512" }
 [server]
 address = "10.0.2.2"
 port = $port
@@ -64,6 +65,7 @@ round() {
     config "$attach" "$connections"
     attach "$configs/$device.toml"
     grep -qx "connections=$connections" /run/farsight/$device || fail "not $connections connections"
+    await 60 "the queue's setting" grep -qx 512 /sys/block/$device/queue/read_ahead_kb
     grep -qx "attach=$attach" /run/farsight/$device || fail "not attached by $attach"
     if [ "$attach" = netlink ]; then
         [ "$(cat /sys/block/$device/backend)" = "nbd://10.0.2.2/disk" ] || fail "wrong identifier"

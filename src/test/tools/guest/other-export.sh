@@ -58,9 +58,11 @@ step "the right export is back"
 
 kill -KILL "$client"
 wait "$client" 2>/dev/null || true
-"$farsight" client "$(config fixed "$port" 'file = "/dev/nbd0"' 'resize_poll = 0')" >"$client_log" 2>&1 &
+"$farsight" client "$(config fixed "$port" 'file = "/dev/nbd0"' 'resize_poll = 0' 'blocksize = 4096')" \
+    >"$client_log" 2>&1 &
 client=$!
 await 90 "taking over" said 'took over'
+said '/dev/nbd0: is taken over as it is; blocksize will be' || fail "nothing is said of what stays: $(cat "$client_log")"
 truncate -s 128M "$directory/larger.img"
 nbdkit_of larger.img
 sync -f /mnt & # so that there is something to wait for

@@ -81,7 +81,21 @@ public record ClientConfig(DeviceConfig device, NbdUri server) {
                 reconnect,
                 nbd.flag("read_only", false) || readOnly,
                 nbd.flag("swap", false),
-                time(nbd, "resize_poll", preset.resizePoll()));
+                time(nbd, "resize_poll", preset.resizePoll()),
+                queue(nbd));
+    }
+
+    /** The names are those of files, and lead nowhere else. */
+    private static Map<String, String> queue(Section nbd) {
+        Map<String, String> queue = nbd.texts("queue");
+        queue.keySet().stream()
+                .filter(name -> !name.matches("[a-z][a-z0-9_]*"))
+                .findFirst()
+                .ifPresent(name -> nbd.problem(
+                        "queue",
+                        "[nbd] queue: \"" + Values.shorten(name)
+                                + "\" is not the name of a setting; they are the files of" + " /sys/block/nbd0/queue"));
+        return queue;
     }
 
     private static Duration time(Section nbd, String key, Duration otherwise) {

@@ -1,6 +1,7 @@
 package farsight.config;
 
 import java.time.Duration;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -17,6 +18,7 @@ import java.util.Optional;
  * @param swap whether the device may be swapped to: this process is then kept in memory, and alive when memory is short
  * @param resizePoll how often the server is asked for the export's size; zero for never, which also lets an export
  *     that has grown count as another one
+ * @param queue what is written to the files of the device's {@code queue} in sysfs, by their names
  */
 public record DeviceConfig(
         String file,
@@ -28,7 +30,34 @@ public record DeviceConfig(
         Duration reconnect,
         boolean readOnly,
         boolean swap,
-        Duration resizePoll) {
+        Duration resizePoll,
+        Map<String, String> queue) {
+
+    /** With the queue as the kernel makes it. */
+    public DeviceConfig(
+            String file,
+            Attach attach,
+            int blockSize,
+            int connections,
+            Duration timeout,
+            Duration deadTimeout,
+            Duration reconnect,
+            boolean readOnly,
+            boolean swap,
+            Duration resizePoll) {
+        this(
+                file,
+                attach,
+                blockSize,
+                connections,
+                timeout,
+                deadTimeout,
+                reconnect,
+                readOnly,
+                swap,
+                resizePoll,
+                Map.of());
+    }
 
     /** The interface of the kernel. */
     public enum Attach {
@@ -54,6 +83,16 @@ public record DeviceConfig(
     /** The same on another device; null for any that is free. */
     public DeviceConfig withFile(String path) {
         return new DeviceConfig(
-                path, attach, blockSize, connections, timeout, deadTimeout, reconnect, readOnly, swap, resizePoll);
+                path,
+                attach,
+                blockSize,
+                connections,
+                timeout,
+                deadTimeout,
+                reconnect,
+                readOnly,
+                swap,
+                resizePoll,
+                queue);
     }
 }

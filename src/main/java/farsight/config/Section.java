@@ -271,6 +271,14 @@ final class Section {
         return typed(key, Setting.Type.STRINGS).map(Section::asStrings).orElse(otherwise);
     }
 
+    /** A table of strings, such as {@code { a = "1" }}. */
+    @SuppressWarnings("unchecked")
+    Map<String, String> texts(String key) {
+        return typed(key, Setting.Type.TABLE)
+                .map(table -> (Map<String, String>) table)
+                .orElse(Map.of());
+    }
+
     @SuppressWarnings("unchecked")
     private static List<String> asStrings(Object list) {
         return (List<String>) list;

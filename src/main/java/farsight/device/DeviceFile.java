@@ -5,8 +5,10 @@ import farsight.sys.NbdDevice;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -87,6 +89,10 @@ public record DeviceFile(Path path) {
         return shown("size").map(sectors -> Long.parseLong(sectors) * SECTOR).orElse(0L);
     }
 
+    boolean readOnly() {
+        return shown("ro").filter("1"::equals).isPresent();
+    }
+
     int blockSize() {
         return shown("queue/logical_block_size").map(Integer::valueOf).orElse(SECTOR);
     }
@@ -97,6 +103,28 @@ public record DeviceFile(Path path) {
             return Math.max(1, (int) queues.count());
         } catch (IOException e) {
             return 1;
+        }
+    }
+
+    /**
+     * Sets what the configuration says of the device's queue.
+     *
+     * @throws IOException one line, when the kernel does not take something
+     */
+    void queue(Map<String, String> settings) throws IOException {
+        for (Map.Entry<String, String> setting : settings.entrySet()) {
+            Path target = sysfs().resolve("queue").resolve(setting.getKey());
+            if (!Files.exists(target)) {
+                throw new IOException(target + ": this kernel has no such setting; remove it from queue in [nbd]");
+            }
+            try {
+                Files.writeString(target, setting.getValue(), StandardOpenOption.WRITE);
+            } catch (IOException e) {
+                throw new IOException(
+                        target + ": the kernel does not take \"" + setting.getValue() + "\" (" + e.getMessage()
+                                + "); change it in queue of [nbd]",
+                        e);
+            }
         }
     }
 

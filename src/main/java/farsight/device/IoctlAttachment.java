@@ -80,6 +80,12 @@ final class IoctlAttachment implements Attachment {
             throw new IOException(e.getCause().getMessage(), e.getCause());
         }
         awaitDevice();
+        try {
+            file.queue(config.device().queue());
+        } catch (IOException e) {
+            disconnect();
+            throw e;
+        }
         RunDirectory.SYSTEM.store(state.madeBy(file.owner().orElse("")));
     }
 
@@ -166,6 +172,19 @@ final class IoctlAttachment implements Attachment {
         }
     }
 
+    private void disconnect() throws IOException {
+        device.disconnect();
+        try {
+            ended.get(DETACH_LIMIT.toSeconds(), TimeUnit.SECONDS);
+        } catch (TimeoutException e) {
+            throw new IOException(file.path() + ": is not detached after " + DETACH_LIMIT.toSeconds() + " s", e);
+        } catch (ExecutionException e) {
+            // DO_IT reports how it ended; detached it is all the same.
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     @Override
     public void close() throws IOException {
         if (detaching) {
@@ -174,16 +193,7 @@ final class IoctlAttachment implements Attachment {
         detaching = true;
         if (!ended.isDone()) {
             device.sync();
-            device.disconnect();
-            try {
-                ended.get(DETACH_LIMIT.toSeconds(), TimeUnit.SECONDS);
-            } catch (TimeoutException e) {
-                throw new IOException(file.path() + ": is not detached after " + DETACH_LIMIT.toSeconds() + " s", e);
-            } catch (ExecutionException e) {
-                // DO_IT reports how it ended; detached it is all the same.
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
+            disconnect();
         }
         links.close();
         device.close();

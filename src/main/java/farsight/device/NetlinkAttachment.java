@@ -2,6 +2,7 @@ package farsight.device;
 
 import farsight.client.Negotiated;
 import farsight.config.ClientConfig;
+import farsight.config.DeviceConfig;
 import farsight.protocol.Nbd;
 import farsight.sys.DeadLinks;
 import farsight.sys.ErrnoException;
@@ -13,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -23,12 +25,16 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /**
  * An export attached to a device by netlink: the kernel has the sockets, and the device lives on without this process,
  * which is there to replace connections that are lost.
  */
 final class NetlinkAttachment implements Attachment {
+    private static final Logger LOG = Logger.getLogger("farsight.device");
+
     private static final Duration NODE_LIMIT = Duration.ofSeconds(5);
 
     /** How long writing out may take, with a server and without one. */
@@ -133,6 +139,8 @@ final class NetlinkAttachment implements Attachment {
         if (times.timeout() == 0) {
             file.lookAfter(times.lookMillis());
         }
+        file.queue(config.device().queue());
+        sayWhatStays(config.device(), file, connections);
         Negotiated export =
                 new Negotiated(state.export(), file.size(), state.flags(), "", 1, file.blockSize(), 32 << 20);
         Keeper keeper = new Keeper(
@@ -147,6 +155,26 @@ final class NetlinkAttachment implements Attachment {
                 expected(config, export, file.size(), file.blockSize()),
                 state);
         return new NetlinkAttachment(file, index, export, true, lock, keeper);
+    }
+
+    /** What a device is made with cannot be changed while it is there. */
+    private static void sayWhatStays(DeviceConfig config, DeviceFile file, int connections) {
+        List<String> other = new ArrayList<>();
+        if (config.readOnly() && !file.readOnly()) {
+            other.add("read_only");
+        }
+        if (config.blockSize() != 0 && config.blockSize() != file.blockSize()) {
+            other.add("blocksize");
+        }
+        if (config.connections() != 0 && config.connections() != connections) {
+            other.add("connections");
+        }
+        if (!other.isEmpty()) {
+            LOG.log(
+                    Level.WARNING,
+                    "{0}: is taken over as it is; {1} will be as configured when it is detached and attached anew",
+                    new Object[] {file.path(), String.join(", ", other)});
+        }
     }
 
     /** Somebody else made the device, or the file of its state is gone: what can be known. */
@@ -227,6 +255,7 @@ final class NetlinkAttachment implements Attachment {
                 file.lookAfter(times.lookMillis());
             }
             awaitNode(file);
+            file.queue(config.device().queue());
             state = state.madeBy(file.owner().orElse(""));
             RunDirectory.SYSTEM.store(state);
             Negotiated shown = links.export(flags);

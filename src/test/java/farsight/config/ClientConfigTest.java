@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -105,6 +106,14 @@ class ClientConfigTest {
     }
 
     @Test
+    void theQueueIsAsTheKernelNamesIt() throws IOException {
+        assertThat(read(nbd("queue = { read_ahead_kb = '4096', scheduler = 'none' }"))
+                        .device()
+                        .queue())
+                .isEqualTo(Map.of("read_ahead_kb", "4096", "scheduler", "none"));
+    }
+
+    @Test
     void requestsWaitAsLongAsTheServerIsWaitedFor() throws IOException {
         assertThat(read(nbd("reconnect = '1h'")).device().deadTimeout()).isEqualTo(Duration.ofHours(1));
         assertThat(read(nbd("reconnect = 0")).device().deadTimeout()).isZero();
@@ -135,6 +144,8 @@ class ClientConfigTest {
                 "reconnect = '25h' | 2:1: [nbd] reconnect is 25h; it must be from 0s to 24h",
                 "dead_timeout = 'x' | 2:1: [nbd] dead_timeout: 'x' is not a time such as 30, 500ms, 5m or 1h, in whole"
                         + " numbers",
+                "queue = { '../ro' = '1' } | 2:1: [nbd] queue: \"../ro\" is not the name of a setting; they are the"
+                        + " files of /sys/block/nbd0/queue",
                 "resize_poll = -1 | 2:1: [nbd] resize_poll: -1 is negative",
                 "swap = 1 | 2:1: [nbd] swap must be true or false, not 1",
                 "read_only = 'true' | 2:1: [nbd] read_only must be true or false, not the string \"true\"; remove the"

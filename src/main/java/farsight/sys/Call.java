@@ -1,76 +1,79 @@
 package farsight.sys;
 
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Collections;
 
 /**
  * A function of libc. Every argument and the result travel as a 64-bit word, whatever the function's own types are: the
- * calling conventions of Linux's 64-bit machines carry an int in the low half of one, and callers cast an int's result
- * back. So calls with the same number of arguments share one linked stub: to link each with its own types took most of
- * the start. A record, because the compiler trusts its fields to be constant.
+ * calling conventions of Linux's 64-bit machines carry an int in the low half of one, callers cast an int's result back,
+ * and a function, variadic or not, does not look at words beyond its arguments. So all calls share one linked stub: to
+ * link each, or even each number of arguments, by itself took most of the start.
+ *
+ * @param function its address; a record's fields are trusted to be constant by the compiler
+ * @param arguments how many it has
  */
-record Call(String name, MethodHandle handle) {
+record Call(String name, MemorySegment function, int arguments) {
+    /** What io_uring_enter(2) takes, through syscall(2); no function that is called takes more. */
+    private static final int MOST = 7;
 
-    long invoke(CallState state) {
+    @SuppressWarnings("restricted")
+    private static final MethodHandle WORDS = Linker.nativeLinker()
+            .downcallHandle(
+                    FunctionDescriptor.of(
+                            ValueLayout.JAVA_LONG,
+                            Collections.nCopies(MOST, ValueLayout.JAVA_LONG).toArray(MemoryLayout[]::new)),
+                    Linker.Option.captureCallState("errno"));
+
+    private long call(CallState state, long a, long b, long c, long d, long e, long f, long g) {
         try {
-            return (long) handle.invokeExact(state.segment);
+            return (long) WORDS.invokeExact(function, state.segment, a, b, c, d, e, f, g);
         } catch (Throwable thrown) {
             throw Native.impossible(thrown);
         }
+    }
+
+    long invoke(CallState state) {
+        assert arguments == 0;
+        return call(state, 0, 0, 0, 0, 0, 0, 0);
     }
 
     long invoke(CallState state, long a) {
-        try {
-            return (long) handle.invokeExact(state.segment, a);
-        } catch (Throwable thrown) {
-            throw Native.impossible(thrown);
-        }
+        assert arguments == 1;
+        return call(state, a, 0, 0, 0, 0, 0, 0);
     }
 
     long invoke(CallState state, long a, long b) {
-        try {
-            return (long) handle.invokeExact(state.segment, a, b);
-        } catch (Throwable thrown) {
-            throw Native.impossible(thrown);
-        }
+        assert arguments == 2;
+        return call(state, a, b, 0, 0, 0, 0, 0);
     }
 
     long invoke(CallState state, long a, long b, long c) {
-        try {
-            return (long) handle.invokeExact(state.segment, a, b, c);
-        } catch (Throwable thrown) {
-            throw Native.impossible(thrown);
-        }
+        assert arguments == 3;
+        return call(state, a, b, c, 0, 0, 0, 0);
     }
 
     long invoke(CallState state, long a, long b, long c, long d) {
-        try {
-            return (long) handle.invokeExact(state.segment, a, b, c, d);
-        } catch (Throwable thrown) {
-            throw Native.impossible(thrown);
-        }
+        assert arguments == 4;
+        return call(state, a, b, c, d, 0, 0, 0);
     }
 
     long invoke(CallState state, long a, long b, long c, long d, long e) {
-        try {
-            return (long) handle.invokeExact(state.segment, a, b, c, d, e);
-        } catch (Throwable thrown) {
-            throw Native.impossible(thrown);
-        }
+        assert arguments == 5;
+        return call(state, a, b, c, d, e, 0, 0);
     }
 
     long invoke(CallState state, long a, long b, long c, long d, long e, long f) {
-        try {
-            return (long) handle.invokeExact(state.segment, a, b, c, d, e, f);
-        } catch (Throwable thrown) {
-            throw Native.impossible(thrown);
-        }
+        assert arguments == 6;
+        return call(state, a, b, c, d, e, f, 0);
     }
 
     long invoke(CallState state, long a, long b, long c, long d, long e, long f, long g) {
-        try {
-            return (long) handle.invokeExact(state.segment, a, b, c, d, e, f, g);
-        } catch (Throwable thrown) {
-            throw Native.impossible(thrown);
-        }
+        assert arguments == MOST;
+        return call(state, a, b, c, d, e, f, g);
     }
 }

@@ -31,8 +31,8 @@ public final class Files {
     public static final int ENOTTY = Linux.ENOTTY();
     public static final int EIO = Linux.EIO();
 
-    private static final Call OPEN = Native.call("open", 3, 2);
-    private static final Call SYSCALL_OPENAT2 = Native.call("syscall", 5, 1);
+    private static final Call OPEN = Native.call("open", 3);
+    private static final Call SYSCALL_OPENAT2 = Native.call("syscall", 5);
     private static final Call PREAD = Native.call("pread", 4);
     private static final Call PREADV2 = Native.call("preadv2", 5);
     private static final Call PWRITE = Native.call("pwrite", 4);

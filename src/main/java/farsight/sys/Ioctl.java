@@ -2,7 +2,7 @@ package farsight.sys;
 
 /** ioctl(2) with one argument, a number or an address. */
 final class Ioctl {
-    private static final Call IOCTL = Native.call("ioctl", 3, 2);
+    private static final Call IOCTL = Native.call("ioctl", 3);
 
     private Ioctl() {}
 

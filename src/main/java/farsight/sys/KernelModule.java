@@ -22,7 +22,7 @@ import java.util.zip.GZIPInputStream;
  * (finit_module(2)).
  */
 public final class KernelModule {
-    private static final Call FINIT_MODULE = Native.call("syscall", 4, 1);
+    private static final Call FINIT_MODULE = Native.call("syscall", 4);
     private static final Call MEMFD = Native.call("memfd_create", 2);
 
     private static final List<Path> OPTIONS =

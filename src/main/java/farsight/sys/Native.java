@@ -8,13 +8,11 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.util.Arrays;
 
-/** Links calls from generated descriptors, with errno captured and pointers as plain addresses. */
+/** Links calls, with pointers as plain addresses. */
 @SuppressWarnings("restricted")
 public final class Native {
     private static final Linker LINKER = Linker.nativeLinker();
-    private static final Linker.Option ERRNO = Linker.Option.captureCallState("errno");
     private static final SymbolLookup LIBC = LINKER.defaultLookup();
 
     /** All of the address space, where an offset is an address. */
@@ -22,32 +20,9 @@ public final class Native {
 
     private Native() {}
 
-    /** A handle for a function of libc, with errno captured and pointers as long addresses; better a {@link #call}. */
-    static MethodHandle errno(String name, FunctionDescriptor descriptor) {
-        return LINKER.downcallHandle(symbol(name), raw(descriptor), ERRNO);
-    }
-
-    /** Like {@link #errno} for a variadic function whose variable arguments begin at {@code firstVariadic}. */
-    static MethodHandle errno(String name, FunctionDescriptor descriptor, int firstVariadic) {
-        return LINKER.downcallHandle(
-                symbol(name), raw(descriptor), ERRNO, Linker.Option.firstVariadicArg(firstVariadic));
-    }
-
-    /** A function of libc and the number of its arguments. */
+    /** A function of libc and the number of its arguments; those that follow are passed to a variadic function as well. */
     static Call call(String name, int arguments) {
-        return new Call(name, LINKER.downcallHandle(symbol(name), words(arguments), ERRNO));
-    }
-
-    /** A variadic function of libc, with so many arguments in all, the variable ones from {@code firstVariadic} on. */
-    static Call call(String name, int arguments, int firstVariadic) {
-        Linker.Option variadic = Linker.Option.firstVariadicArg(firstVariadic);
-        return new Call(name, LINKER.downcallHandle(symbol(name), words(arguments), ERRNO, variadic));
-    }
-
-    private static FunctionDescriptor words(int arguments) {
-        MemoryLayout[] words = new MemoryLayout[arguments];
-        Arrays.fill(words, ValueLayout.JAVA_LONG);
-        return FunctionDescriptor.of(ValueLayout.JAVA_LONG, words);
+        return new Call(name, symbol(name), arguments);
     }
 
     /** A handle without errno, pointers as long addresses, for a library that was opened at run time. */

@@ -1,11 +1,8 @@
 package farsight.sys;
 
-import java.lang.invoke.MethodHandle;
-
 /** What a signal does to this process (signal(2)). */
 public final class Signals {
-    private static final MethodHandle SIGNAL =
-            Native.errno("signal", farsight.bindings.signals.Signals.signal$descriptor());
+    private static final Call SIGNAL = Native.call("signal", 2);
 
     /** SIG_DFL of signal(2), which is a cast that jextract cannot print. */
     private static final long DEFAULT = 0;
@@ -20,9 +17,7 @@ public final class Signals {
 
     private static void restore(int number) {
         try (CallState state = CallState.open()) {
-            long before = (long) SIGNAL.invokeExact(state.segment, number, DEFAULT);
-        } catch (Throwable e) {
-            throw Native.impossible(e);
+            long before = SIGNAL.invoke(state, number, DEFAULT);
         }
     }
 }

@@ -40,8 +40,8 @@ public final class Sockets {
     private static final Call READV = Native.call("readv", 3);
     private static final Call SENDMSG = Native.call("sendmsg", 3);
     private static final Call POLL = Native.call("poll", 3);
-    private static final Call FCNTL = Native.call("fcntl", 2, 2);
-    private static final Call FCNTL_INT = Native.call("fcntl", 3, 2);
+    private static final Call FCNTL = Native.call("fcntl", 2);
+    private static final Call FCNTL_INT = Native.call("fcntl", 3);
 
     /** asm-generic/socket.h; the headers of older systems do not have it, their kernels do (4.13). */
     private static final int SO_PEERGROUPS = 59;

@@ -41,9 +41,9 @@ public final class Uring implements AutoCloseable {
     /** Bytes of one read or write at most (MAX_RW_COUNT is 2 GiB less a page). */
     public static final int LARGEST = 1 << 30;
 
-    private static final Call SETUP = Native.call("syscall", 3, 1);
-    private static final Call REGISTER = Native.call("syscall", 5, 1);
-    private static final Call ENTER = Native.call("syscall", 7, 1);
+    private static final Call SETUP = Native.call("syscall", 3);
+    private static final Call REGISTER = Native.call("syscall", 5);
+    private static final Call ENTER = Native.call("syscall", 7);
     private static final long NR_SETUP = Linux.SYS_io_uring_setup();
     private static final long NR_ENTER = Linux.SYS_io_uring_enter();
     private static final long NR_REGISTER = Linux.SYS_io_uring_register();

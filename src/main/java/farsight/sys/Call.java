@@ -29,51 +29,77 @@ record Call(String name, MemorySegment function, int arguments) {
                             Collections.nCopies(MOST, ValueLayout.JAVA_LONG).toArray(MemoryLayout[]::new)),
                     Linker.Option.captureCallState("errno"));
 
-    private long call(CallState state, long a, long b, long c, long d, long e, long f, long g) {
+    // No method in common: the linker's code makes an object for each call that is too deep to be inlined.
+
+    long invoke(CallState state) {
+        assert arguments == 0;
         try {
-            return (long) WORDS.invokeExact(function, state.segment, a, b, c, d, e, f, g);
+            return (long) WORDS.invokeExact(function, state.segment, 0L, 0L, 0L, 0L, 0L, 0L, 0L);
         } catch (Throwable thrown) {
             throw Native.impossible(thrown);
         }
     }
 
-    long invoke(CallState state) {
-        assert arguments == 0;
-        return call(state, 0, 0, 0, 0, 0, 0, 0);
-    }
-
     long invoke(CallState state, long a) {
         assert arguments == 1;
-        return call(state, a, 0, 0, 0, 0, 0, 0);
+        try {
+            return (long) WORDS.invokeExact(function, state.segment, a, 0L, 0L, 0L, 0L, 0L, 0L);
+        } catch (Throwable thrown) {
+            throw Native.impossible(thrown);
+        }
     }
 
     long invoke(CallState state, long a, long b) {
         assert arguments == 2;
-        return call(state, a, b, 0, 0, 0, 0, 0);
+        try {
+            return (long) WORDS.invokeExact(function, state.segment, a, b, 0L, 0L, 0L, 0L, 0L);
+        } catch (Throwable thrown) {
+            throw Native.impossible(thrown);
+        }
     }
 
     long invoke(CallState state, long a, long b, long c) {
         assert arguments == 3;
-        return call(state, a, b, c, 0, 0, 0, 0);
+        try {
+            return (long) WORDS.invokeExact(function, state.segment, a, b, c, 0L, 0L, 0L, 0L);
+        } catch (Throwable thrown) {
+            throw Native.impossible(thrown);
+        }
     }
 
     long invoke(CallState state, long a, long b, long c, long d) {
         assert arguments == 4;
-        return call(state, a, b, c, d, 0, 0, 0);
+        try {
+            return (long) WORDS.invokeExact(function, state.segment, a, b, c, d, 0L, 0L, 0L);
+        } catch (Throwable thrown) {
+            throw Native.impossible(thrown);
+        }
     }
 
     long invoke(CallState state, long a, long b, long c, long d, long e) {
         assert arguments == 5;
-        return call(state, a, b, c, d, e, 0, 0);
+        try {
+            return (long) WORDS.invokeExact(function, state.segment, a, b, c, d, e, 0L, 0L);
+        } catch (Throwable thrown) {
+            throw Native.impossible(thrown);
+        }
     }
 
     long invoke(CallState state, long a, long b, long c, long d, long e, long f) {
         assert arguments == 6;
-        return call(state, a, b, c, d, e, f, 0);
+        try {
+            return (long) WORDS.invokeExact(function, state.segment, a, b, c, d, e, f, 0L);
+        } catch (Throwable thrown) {
+            throw Native.impossible(thrown);
+        }
     }
 
     long invoke(CallState state, long a, long b, long c, long d, long e, long f, long g) {
         assert arguments == MOST;
-        return call(state, a, b, c, d, e, f, g);
+        try {
+            return (long) WORDS.invokeExact(function, state.segment, a, b, c, d, e, f, g);
+        } catch (Throwable thrown) {
+            throw Native.impossible(thrown);
+        }
     }
 }

@@ -28,7 +28,7 @@ public final class Scheduling {
 
     /** Linked when it is needed, which most programs never do. */
     private static final class Prctl {
-        static final Call CALL = Native.call("prctl", 5, 1);
+        static final Call CALL = Native.call("prctl", 5);
     }
 
     /**

@@ -335,11 +335,18 @@ class DevicesTest {
         Limits tight = new Limits(2, 64, 64 << 20, 10, 64, Duration.ofMillis(300), 64 << 20);
         try (TestServer server = server().memory("disk", 1 << 20).limits(tight).start()) {
             try (NbdClient client = NbdClient.connect(server.uri("disk"));
-                    var silent = server.connect();
+                    NbdClient second = NbdClient.connect(server.uri("disk"));
                     var third = server.connect()) {
                 assertThat(third.read(java.nio.ByteBuffer.allocate(18)))
                         .as("refused")
                         .isEqualTo(-1);
+                client.read(Arena.ofAuto().allocate(512), 0);
+                second.read(Arena.ofAuto().allocate(512), 0);
+            }
+            server.awaitNothingInUse();
+            try (NbdClient client = NbdClient.connect(server.uri("disk"));
+                    var silent = server.connect()) {
+                assertThat(silent.read(java.nio.ByteBuffer.allocate(18))).isEqualTo(18);
                 TestServer.awaitTrue(
                         "the silent one is still there", () -> server.server().connections() == 1);
                 assertThat(silent.isOpen()).isTrue();

@@ -12,6 +12,7 @@ module farsight {
     requires info.picocli;
     requires java.logging;
     requires jdk.httpserver; // metrics
+    requires jdk.jfr; // events
     requires jdk.unsupported; // signals
     requires org.tomlj;
 

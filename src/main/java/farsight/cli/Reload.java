@@ -37,6 +37,7 @@ final class Reload implements Runnable {
     @Override
     public synchronized void run() {
         service.reloading();
+        ReloadEvent event = new ReloadEvent();
         String status = "serving " + where;
         try {
             ServerConfig next = file.call();
@@ -49,7 +50,9 @@ final class Reload implements Runnable {
             String why = e instanceof IOException ? e.getMessage() : e.toString();
             LOG.log(Level.ERROR, "not reloaded, everything stays as it was: {0}", why);
             status += "; the last reload failed";
+            event.error = why;
         }
+        event.commit();
         service.reloaded(status);
     }
 

@@ -19,7 +19,9 @@ public final class Counters {
     private static final int REQUESTS = 14;
     private static final int FILE_OPERATIONS = 15;
 
-    private final long[] values = new long[24];
+    private static final int STALLS = 16;
+
+    private final long[] values = new long[25];
 
     /** Times that the loop looked for events and dealt with them. */
     public long turns() {
@@ -59,6 +61,11 @@ public final class Counters {
         return value(FILE_OPERATIONS);
     }
 
+    /** Turns that took so long that others had to wait for it, {@link EventLoop#STALL_NANOS}. */
+    public long stalls() {
+        return value(STALLS);
+    }
+
     private long value(int index) {
         return (long) VALUE.getOpaque(values, index);
     }
@@ -69,6 +76,10 @@ public final class Counters {
 
     void turn() {
         add(TURNS, 1);
+    }
+
+    void stall() {
+        add(STALLS, 1);
     }
 
     void sleep() {

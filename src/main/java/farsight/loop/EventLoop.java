@@ -33,6 +33,9 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
      */
     static final int RECEIVE_AT_ONCE = 80 << 10;
 
+    /** A turn that takes longer is counted, and told of: the clients of this loop wait for it. */
+    static final long STALL_NANOS = 50_000_000;
+
     private static final long PAGE = Process.pageSize();
     private static final int PAGES = 256;
     private static final Logger LOG = System.getLogger(EventLoop.class.getName());
@@ -50,6 +53,7 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     private final IoVec single = new IoVec(1);
     private final MemorySegment pages = Arena.global().allocate(PAGES);
 
+    private long turnBegan;
     private Buffer receiveBuffer;
     private volatile boolean sleeping;
     private volatile boolean stopping;
@@ -109,11 +113,17 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
         begin();
         while (!stopping || !tasks.isEmpty() || busy()) {
             await();
+            turnBegan = now();
             counters.turn();
             dispatch();
             runTasks();
             runTimers();
             endTurn();
+            long took = now() - turnBegan;
+            if (took >= STALL_NANOS) {
+                counters.stall();
+                StallEvent.tell(took);
+            }
         }
         freeReceiveBuffer();
         end();
@@ -286,6 +296,11 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     @Override
     public final Counters counters() {
         return counters;
+    }
+
+    @Override
+    public final long turnBegan() {
+        return turnBegan;
     }
 
     @Override

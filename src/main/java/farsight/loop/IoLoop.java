@@ -74,6 +74,9 @@ public interface IoLoop extends AutoCloseable {
     /** What it has done so far. */
     Counters counters();
 
+    /** When the current turn began, by the clock: a look at it that costs nothing. Loop thread only. */
+    long turnBegan();
+
     /** The clock of timers, in nanoseconds from an arbitrary origin. */
     long now();
 

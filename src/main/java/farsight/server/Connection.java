@@ -45,6 +45,7 @@ final class Connection implements ChannelHandler {
 
     private Phase phase;
     private Export export;
+    private ConnectionEvent event;
     private Timer idle;
     private boolean stopping;
     private boolean closed;
@@ -154,6 +155,7 @@ final class Connection implements ChannelHandler {
         export = chosen;
         server.settled(this);
         LOG.log(Level.INFO, "{0}: opened export ''{1}'' ({2} bytes)", peer, chosen.name(), chosen.size());
+        event = new ConnectionEvent(peer.toString(), chosen.name(), isSecure());
         if (chosen.home() == null || chosen.home() == loop) {
             begin(terms, rest, length);
         } else {
@@ -335,6 +337,7 @@ final class Connection implements ChannelHandler {
         if (export != null) {
             long seconds = (loop.loop().now() - started) / 1_000_000_000;
             LOG.log(Level.INFO, "{0}: closed export ''{1}'' after {2} s", peer, export.name(), seconds);
+            event.commit();
             server.exports().release(export);
         }
         server.gone(this);

@@ -2,6 +2,7 @@ package farsight.server;
 
 import farsight.loop.Counters;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -29,6 +30,7 @@ final class Exposition {
         loop(loops, "farsight_loop_received_bytes_total", "Bytes received by a loop.", Counters::receivedBytes);
         loop(loops, "farsight_loop_sent_bytes_total", "Bytes sent by a loop.", Counters::sentBytes);
         loop(loops, "farsight_loop_requests_total", "Requests answered by a loop.", Counters::requests);
+        loop(loops, "farsight_loop_stalls_total", "Turns of a loop that took 50 ms or longer.", Counters::stalls);
         return this;
     }
 
@@ -55,6 +57,15 @@ final class Exposition {
         String seconds = "farsight_export_request_seconds";
         head(seconds, "histogram", "From the receipt of a request to its reply.");
         each(sorted, (labels, command, traffic) -> histogram(seconds, labels, command, traffic));
+        String stages = "farsight_export_stage_seconds_total";
+        head(stages, "counter", "Where the time went: receive, storage, reply of each request; send of each batch.");
+        sorted.forEach((name, traffic) -> {
+            for (Traffic.Stage stage : Traffic.Stage.values()) {
+                out.append(stages).append("{export=\"").append(escape(name)).append("\",stage=\"");
+                out.append(stage.name().toLowerCase(Locale.ROOT)).append("\"} ");
+                out.append(seconds(sum(traffic, t -> t.nanos(stage)))).append('\n');
+            }
+        });
         return this;
     }
 

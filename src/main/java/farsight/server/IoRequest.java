@@ -52,6 +52,11 @@ final class IoRequest extends LoopTask implements Request {
     /** When it was received, by the loop's clock. */
     long arrived;
 
+    /** The turn of the loop in which storage was first asked, and the one in which it was done; 0 for not at all. */
+    long submitted;
+
+    long completed;
+
     long finished;
     /** What it counts for among the bytes in flight. */
     long admitted;
@@ -134,6 +139,8 @@ final class IoRequest extends LoopTask implements Request {
         releaseBuffer();
         STAGE.setVolatile(this, FREE);
         owner = null;
+        submitted = 0;
+        completed = 0;
         finished = 0;
         admitted = 0;
         errno = 0;
@@ -151,6 +158,11 @@ final class IoRequest extends LoopTask implements Request {
         mayTrim = false;
         fastZero = false;
         address = 0;
+    }
+
+    /** Nanoseconds. */
+    long inStorage() {
+        return completed - submitted;
     }
 
     void releaseBuffer() {

@@ -22,12 +22,27 @@ final class Traffic {
     private static final int FIRST_BUCKET = 3;
     private static final int WIDTH = FIRST_BUCKET + BUCKETS;
 
+    /**
+     * Where the time of requests goes: until its payload was there and it could be started; in the storage; until its reply
+     * was gathered; and, for each gathered send instead of each request, until the socket had taken all of it.
+     */
+    enum Stage {
+        RECEIVE,
+        STORAGE,
+        REPLY,
+        SEND
+    }
+
+    private static final int STAGES = Stage.values().length;
+
     /** A cache line of nothing before and after, so that loops do not disturb each other. */
     private static final int PADDING = 8;
 
     private static final VarHandle VALUE = MethodHandles.arrayElementVarHandle(long[].class);
 
-    private final long[] values = new long[PADDING + COMMANDS * WIDTH + PADDING];
+    private static final int FIRST_STAGE = PADDING + COMMANDS * WIDTH;
+
+    private final long[] values = new long[FIRST_STAGE + STAGES + PADDING];
 
     /** Loop thread only. */
     void answered(int command, long bytes, boolean failed, long nanos) {
@@ -38,6 +53,26 @@ final class Traffic {
         add(at + (failed ? ERRORS : BYTES), failed ? 1 : bytes);
         add(at + NANOS, nanos);
         add(at + FIRST_BUCKET + bucket(nanos), 1);
+    }
+
+    /** Adds up where the time of an answered request went, as far as turns of the loop tell. Loop thread only. */
+    void stages(IoRequest request, long answered) {
+        if (request.submitted == 0) {
+            add(FIRST_STAGE + Stage.REPLY.ordinal(), answered - request.arrived);
+            return;
+        }
+        add(FIRST_STAGE + Stage.RECEIVE.ordinal(), request.submitted - request.arrived);
+        add(FIRST_STAGE + Stage.STORAGE.ordinal(), request.inStorage());
+        add(FIRST_STAGE + Stage.REPLY.ordinal(), Math.max(0, answered - request.completed));
+    }
+
+    /** Loop thread only. */
+    void sent(long nanos) {
+        add(FIRST_STAGE + Stage.SEND.ordinal(), nanos);
+    }
+
+    long nanos(Stage stage) {
+        return (long) VALUE.getOpaque(values, FIRST_STAGE + stage.ordinal());
     }
 
     /** The first bucket whose bound a time does not exceed. */

@@ -518,6 +518,9 @@ final class Transmission implements Phase, RequestReader.Sink {
     /** Gives a request to the device, again and again while it completes at once and has more to do. */
     private void submit(IoRequest request) {
         int rounds = 0;
+        if (request.whole.submitted == 0) {
+            request.whole.submitted = Math.max(loop.loop().turnBegan(), request.whole.arrived);
+        }
         do {
             atDevice++;
             if (++rounds > MOST_ROUNDS) {
@@ -557,6 +560,7 @@ final class Transmission implements Phase, RequestReader.Sink {
             drop(request);
             return false;
         }
+        request.whole.completed = Math.max(loop.loop().turnBegan(), request.whole.submitted);
         return switch (request.type) {
             case Nbd.NBD_CMD_READ -> readDone(request);
             case Nbd.NBD_CMD_WRITE -> pieceWritten(request);
@@ -841,7 +845,12 @@ final class Transmission implements Phase, RequestReader.Sink {
     private void answered(IoRequest request) {
         inFlight--;
         loop.loop().counters().request();
-        traffic.answered(request.type, request.wanted, request.errno != 0, sendsAt - request.arrived);
+        long took = sendsAt - request.arrived;
+        traffic.answered(request.type, request.wanted, request.errno != 0, took);
+        traffic.stages(request, sendsAt);
+        if (took >= SlowRequestEvent.LEAST_NANOS && SlowRequestEvent.wanted()) {
+            SlowRequestEvent.tell(request, export.name(), connection.toString(), took);
+        }
         bytesInFlight -= request.admitted;
         boolean lost = request.errno != 0 && export.device().lost();
         loop.giveBack(request);
@@ -854,6 +863,7 @@ final class Transmission implements Phase, RequestReader.Sink {
     @Override
     public void sent() {
         outbox.sent();
+        traffic.sent(loop.loop().now() - sendsAt);
         channel.touch();
     }
 

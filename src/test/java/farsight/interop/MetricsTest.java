@@ -134,8 +134,14 @@ class MetricsTest {
                     .containsEntry("farsight_export_requests_total" + export + "\"flush\"}", 1.0)
                     .containsEntry("farsight_export_request_seconds_count" + export + "\"read\"}", 8.0)
                     .containsEntry("farsight_export_request_seconds_bucket" + export + "\"read\",le=\"+Inf\"}", 8.0)
+                    .containsKey("farsight_loop_stalls_total{loop=\"0\"}")
                     .containsEntry("farsight_connections_accepted_total", 1.0)
                     .containsEntry("farsight_responsive", 1.0);
+            // What is memory answers at once, so that all of the time is that of the replies and of sending them.
+            String stage = "farsight_export_stage_seconds_total" + export.replace("command=", "stage=");
+            assertThat(samples.get(stage + "\"reply\"}")).isPositive();
+            assertThat(samples.get(stage + "\"send\"}")).isPositive();
+            assertThat(samples).containsEntry(stage + "\"storage\"}", 0.0);
             double before = 0;
             for (int i = 0; i < 21; i++) {
                 String bucket = "farsight_export_request_seconds_bucket" + export + "\"read\",le=\""

@@ -26,11 +26,6 @@ final class RadosCluster implements AutoCloseable {
     private static final Map<String, String> DEFAULTS = Map.of(
             "client_mount_timeout", CONNECT_SECONDS, "rbd_cache", "false", "rbd_disable_zero_copy_writes", "false");
 
-    /** Two threads of librbd, its default, hand requests to each other; on few processors one does the same for a third less. */
-    private static final Map<String, String> DEFAULTS_OF_SMALL_MACHINES = Map.of("librados_thread_count", "1");
-
-    private static final int SMALL_MACHINE = 2;
-
     private final MemorySegment handle;
     private int users;
     private boolean lost;
@@ -61,9 +56,6 @@ final class RadosCluster implements AutoCloseable {
             try {
                 RbdError.check(Rbd.rados_conf_read_file(handle, arena.allocateFrom(conf)), what + ": reading " + conf);
                 set(handle, arena, DEFAULTS, what);
-                if (Runtime.getRuntime().availableProcessors() <= SMALL_MACHINE) {
-                    set(handle, arena, DEFAULTS_OF_SMALL_MACHINES, what);
-                }
                 set(handle, arena, options, what);
                 RbdError.check(Rbd.rados_connect(handle), what);
                 return new RadosCluster(handle);

@@ -1,5 +1,6 @@
 import farsight.backend.BackendProvider;
 import farsight.backend.file.FileProvider;
+import farsight.backend.http.HttpProvider;
 import farsight.backend.memory.MemoryProvider;
 import farsight.backend.rbd.RbdProvider;
 
@@ -11,6 +12,7 @@ import farsight.backend.rbd.RbdProvider;
 module farsight {
     requires info.picocli;
     requires java.logging;
+    requires java.net.http;
     requires jdk.httpserver; // metrics
     requires jdk.jfr; // events
     requires jdk.unsupported; // signals
@@ -27,6 +29,7 @@ module farsight {
 
     provides BackendProvider with
             FileProvider,
+            HttpProvider,
             MemoryProvider,
             RbdProvider;
 }

@@ -12,4 +12,14 @@ public interface ExtentSink {
      * @return whether more extents are wanted; when false the storage stops
      */
     boolean extent(long length, boolean hole, boolean zero);
+
+    /**
+     * One extent of storage that is {@link Feature#DEPTH made of layers}.
+     *
+     * @param depth which layer it comes from: 1 the uppermost that keeps data, 2 what is below that, and so on; 0 none,
+     *     because nothing is allocated for it anywhere
+     */
+    default boolean extent(long length, boolean hole, boolean zero, int depth) {
+        return extent(length, hole, zero);
+    }
 }

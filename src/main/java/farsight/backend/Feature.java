@@ -23,6 +23,8 @@ public enum Feature {
     EXTENTS,
     /** {@code extents} costs so little that the server asks before it reads, and sends no zeroes that are a hole. */
     QUICK_EXTENTS,
+    /** {@code extents} tells which layer data comes from, by {@link ExtentSink#extent(long, boolean, boolean, int)}. */
+    DEPTH,
     /** The storage is a rotating disk. */
     ROTATIONAL;
 

@@ -15,6 +15,7 @@ import farsight.config.InstalledBackends;
 import farsight.config.ServerConfig;
 import farsight.config.Sizes;
 import farsight.config.TlsConfig;
+import farsight.server.Chain;
 import farsight.tls.TlsServer;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -90,7 +91,8 @@ final class CheckCommand implements Callable<Integer> {
                         Settings section = config.backends().getOrDefault(name, Settings.NONE);
                         backends.put(name, providers.get(name).configure(section));
                     }
-                    try (Device device = backends.get(name).open(export.settings())) {
+                    try (Device device =
+                            Chain.over(name, backends.get(name).open(export.settings()), export.layers())) {
                         System.out.println(label(export) + ": opened, " + Sizes.format(device.size())
                                 + (device.readOnly() || export.readOnly() ? ", read-only" : ""));
                     }

@@ -33,6 +33,7 @@ public final class Main {
             MapCommand.class,
             CopyCommand.class,
             RbdCommand.class,
+            OverlayCommand.class,
             RehearseCommand.class,
             CheckCommand.class,
             DoctorCommand.class,

@@ -1,6 +1,7 @@
 package farsight.config;
 
 import farsight.backend.Settings;
+import java.util.List;
 
 /**
  * An export that the server's configuration names ({@code [exports.NAME]}).
@@ -15,6 +16,7 @@ import farsight.backend.Settings;
  *     read, changed and written back
  * @param access who may open it
  * @param rates how much may be asked of it
+ * @param layers what lies over the storage, from it outward
  */
 public record ExportConfig(
         String name,
@@ -24,12 +26,35 @@ public record ExportConfig(
         String description,
         boolean exactBlocks,
         ExportAccess access,
-        ExportRates rates) {
+        ExportRates rates,
+        List<LayerConfig> layers) {
+
+    /** Without layers. */
+    public ExportConfig(
+            String name,
+            String backend,
+            Settings settings,
+            boolean readOnly,
+            String description,
+            boolean exactBlocks,
+            ExportAccess access,
+            ExportRates rates) {
+        this(name, backend, settings, readOnly, description, exactBlocks, access, rates, List.of());
+    }
 
     /** For everybody, and as much as there is. */
     public ExportConfig(
             String name, String backend, Settings settings, boolean readOnly, String description, boolean exactBlocks) {
-        this(name, backend, settings, readOnly, description, exactBlocks, ExportAccess.OPEN, ExportRates.NONE);
+        this(
+                name,
+                backend,
+                settings,
+                readOnly,
+                description,
+                exactBlocks,
+                ExportAccess.OPEN,
+                ExportRates.NONE,
+                List.of());
     }
 
     /** Served in any blocks that clients like. */
@@ -43,6 +68,6 @@ public record ExportConfig(
     }
 
     private ExportConfig with(ExportAccess others, ExportRates limits) {
-        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks, others, limits);
+        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks, others, limits, layers);
     }
 }

@@ -3,6 +3,7 @@ package farsight.config;
 import farsight.backend.Setting;
 import farsight.backend.Settings;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -11,6 +12,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.tomlj.TomlArray;
 import org.tomlj.TomlPosition;
 import org.tomlj.TomlTable;
 
@@ -204,6 +206,30 @@ final class Section {
             value = null;
         }
         return file.section(path(key), variable(key), (TomlTable) value, position(key));
+    }
+
+    /** The tables of an array, {@code [{ ... }, ...]}; none when there is no such key. */
+    List<Section> tables(String key) {
+        known.add(key);
+        Object value = value(key);
+        if (value == null) {
+            return List.of();
+        }
+        if (!(value instanceof TomlArray array)) {
+            problem(key, label(key) + " must be an array of tables: " + quoted(key) + " = [{ ... }]");
+            return List.of();
+        }
+        List<Section> sections = new ArrayList<>();
+        for (int i = 0; i < array.size(); i++) {
+            if (array.get(i) instanceof TomlTable entry) {
+                String suffix = "_" + (i + 1);
+                sections.add(file.section(
+                        path(key) + "#" + (i + 1), variable(key) + suffix, entry, array.inputPositionOf(i)));
+            } else {
+                problem(key, label(key) + " must be an array of tables, but its element " + (i + 1) + " is none");
+            }
+        }
+        return sections;
     }
 
     /** A section that must be there. */

@@ -205,6 +205,7 @@ public record ServerConfig(
         boolean exactBlocks = table.flag("exact_blocks", false);
         ExportAccess access = ExportAccess.read(table, tls);
         ExportRates rates = ExportRates.read(table);
+        List<LayerConfig> layers = LayerConfig.read(table);
         if (backend == null) {
             if (!table.has("backend")) {
                 String all =
@@ -226,7 +227,7 @@ public record ServerConfig(
         if (!backends.containsKey(backend)) {
             needsNoSection(table, provider);
         }
-        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks, access, rates);
+        return new ExportConfig(name, backend, settings, readOnly, description, exactBlocks, access, rates, layers);
     }
 
     /** An empty section is implied for exports that the file names; it must be one that would do. */

@@ -10,7 +10,9 @@ public enum MetaContext {
     /** Holes and zeroes (proto.md, "The base: metadata namespace"). */
     ALLOCATION("base:allocation", 1),
     /** What may have been changed since the server was started; see {@link Nbd#FARSIGHT_STATE_DIRTY}. */
-    DIRTY("farsight:dirty", 2);
+    DIRTY("farsight:dirty", 2),
+    /** Which layer data comes from: 0 none, 1 the overlay, 2 what is below it, and so on. */
+    DEPTH("farsight:depth", 4);
 
     private final String contextName;
     private final int id;

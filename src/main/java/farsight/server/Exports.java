@@ -225,7 +225,12 @@ final class Exports implements AutoCloseable {
         Catalog offered = catalog;
         String name = offered.canonical(asked);
         if (offered.configured().containsKey(name)) {
-            return Optional.of(EnumSet.allOf(MetaContext.class));
+            EnumSet<MetaContext> known = EnumSet.of(MetaContext.ALLOCATION, MetaContext.DIRTY);
+            if (offered.configured().get(name).layers().stream()
+                    .anyMatch(layer -> layer.layer().tellsDepth())) {
+                known.add(MetaContext.DEPTH);
+            }
+            return Optional.of(known);
         }
         if (offered.typed(name) == null) {
             return Optional.empty();
@@ -351,7 +356,7 @@ final class Exports implements AutoCloseable {
     private Export openDevice(String name, Entry entry, Catalog offered) throws IOException {
         ExportConfig config = entry.config;
         if (config != null) {
-            Device device = entry.backend.open(config.settings());
+            Device device = Chain.over(name, entry.backend.open(config.settings()), config.layers());
             return new Export(
                     name,
                     config.description(),

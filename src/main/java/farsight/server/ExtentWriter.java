@@ -20,6 +20,9 @@ final class ExtentWriter implements ExtentSink {
     private long lastLength;
     private int lastState;
 
+    /** Whether layers are written instead of holes and zeroes. */
+    private boolean depth;
+
     /** @param most descriptors, at least 1 */
     void begin(MemorySegment target, boolean extended, long range, int most) {
         this.target = target;
@@ -29,10 +32,24 @@ final class ExtentWriter implements ExtentSink {
         this.most = (int) Math.min(most, target.byteSize() / size);
         count = 0;
         lastLength = 0;
+        depth = false;
+    }
+
+    /** Which layer data comes from is what is asked. */
+    void depth() {
+        depth = true;
+    }
+
+    @Override
+    public boolean extent(long length, boolean hole, boolean zero, int layer) {
+        return depth ? add(length, layer) : extent(length, hole, zero);
     }
 
     @Override
     public boolean extent(long length, boolean hole, boolean zero) {
+        if (depth) {
+            return add(length, hole ? 0 : 1);
+        }
         return add(length, (hole ? Nbd.NBD_STATE_HOLE : 0) | (zero ? Nbd.NBD_STATE_ZERO : 0));
     }
 

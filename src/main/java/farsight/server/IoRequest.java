@@ -103,6 +103,9 @@ final class IoRequest extends LoopTask implements Request {
     ExtentWriter extentWriter;
     ExtentWriter dirtyWriter;
     Buffer dirtyBuffer;
+    ExtentWriter depthWriter;
+    Buffer depthBuffer;
+    LayeredExtents layered;
     ReadPlan plan;
 
     private long tag;
@@ -173,6 +176,10 @@ final class IoRequest extends LoopTask implements Request {
         if (dirtyBuffer != null) {
             dirtyBuffer.release();
             dirtyBuffer = null;
+        }
+        if (depthBuffer != null) {
+            depthBuffer.release();
+            depthBuffer = null;
         }
     }
 

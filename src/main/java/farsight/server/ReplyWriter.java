@@ -92,15 +92,21 @@ final class ReplyWriter {
     void status(IoRequest request) {
         int allocation = request.contexts & MetaContext.ALLOCATION.id();
         int dirty = request.contexts & MetaContext.DIRTY.id();
+        int depth = request.contexts & MetaContext.DEPTH.id();
         if (allocation != 0) {
-            status(request, allocation, request.extentWriter, dirty == 0);
+            status(request, allocation, request.extentWriter, dirty == 0 && depth == 0);
             outbox.payload(request.buffer.address(), request.extentWriter.bytes(), request.buffer);
             request.buffer = null;
         }
         if (dirty != 0) {
-            status(request, dirty, request.dirtyWriter, true);
+            status(request, dirty, request.dirtyWriter, depth == 0);
             outbox.payload(request.dirtyBuffer.address(), request.dirtyWriter.bytes(), request.dirtyBuffer);
             request.dirtyBuffer = null;
+        }
+        if (depth != 0) {
+            status(request, depth, request.depthWriter, true);
+            outbox.payload(request.depthBuffer.address(), request.depthWriter.bytes(), request.depthBuffer);
+            request.depthBuffer = null;
         }
     }
 

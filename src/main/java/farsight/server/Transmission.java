@@ -1,6 +1,7 @@
 package farsight.server;
 
 import farsight.backend.Errno;
+import farsight.backend.ExtentSink;
 import farsight.backend.Feature;
 import farsight.backend.Request.Command;
 import farsight.buffer.Buffer;
@@ -438,8 +439,12 @@ final class Transmission implements Phase, RequestReader.Sink {
         if ((asked & MetaContext.DIRTY.id()) != 0) {
             request.dirtyBuffer = take(STATUS_BYTES);
         }
+        if ((asked & MetaContext.DEPTH.id()) != 0) {
+            request.depthBuffer = take(STATUS_BYTES);
+        }
         if ((asked & MetaContext.ALLOCATION.id()) != 0 && request.buffer == null
-                || (asked & MetaContext.DIRTY.id()) != 0 && request.dirtyBuffer == null) {
+                || (asked & MetaContext.DIRTY.id()) != 0 && request.dirtyBuffer == null
+                || (asked & MetaContext.DEPTH.id()) != 0 && request.depthBuffer == null) {
             loop.giveBack(request);
             return false;
         }
@@ -456,24 +461,45 @@ final class Transmission implements Phase, RequestReader.Sink {
             request.dirtyWriter.begin(request.dirtyBuffer.memory(), style.extended(), request.wanted, most);
             request.dirtyWriter.dirty(export.dirty(), request.start);
         }
-        if ((request.contexts & MetaContext.ALLOCATION.id()) == 0) {
+        request.sink = extentSink(request, most);
+        if (request.sink == null) {
             outbox.add(request);
             return;
         }
-        if (request.extentWriter == null) {
-            request.extentWriter = new ExtentWriter();
-        }
-        request.extentWriter.begin(request.buffer.memory(), style.extended(), request.wanted, most);
         request.command = Command.EXTENTS;
-        request.sink = request.extentWriter;
         request.offset = request.start;
         request.length = request.wanted;
         if (export.can(Feature.EXTENTS)) {
             submit(request);
         } else {
-            request.extentWriter.extent(request.wanted, false, false);
+            request.sink.extent(request.wanted, false, false);
             outbox.add(request);
         }
+    }
+
+    /** What takes the storage's answer, for one context or two; null when neither was asked for. */
+    private ExtentSink extentSink(IoRequest request, int most) {
+        boolean allocation = (request.contexts & MetaContext.ALLOCATION.id()) != 0;
+        boolean depth = (request.contexts & MetaContext.DEPTH.id()) != 0;
+        if (allocation) {
+            if (request.extentWriter == null) {
+                request.extentWriter = new ExtentWriter();
+            }
+            request.extentWriter.begin(request.buffer.memory(), style.extended(), request.wanted, most);
+        }
+        if (depth) {
+            if (request.depthWriter == null) {
+                request.depthWriter = new ExtentWriter();
+                request.layered = new LayeredExtents();
+            }
+            request.depthWriter.begin(request.depthBuffer.memory(), style.extended(), request.wanted, most);
+            request.depthWriter.depth();
+        }
+        if (allocation && depth) {
+            request.layered.begin(request.extentWriter, request.depthWriter);
+            return request.layered;
+        }
+        return allocation ? request.extentWriter : depth ? request.depthWriter : null;
     }
 
     private void startOther(IoRequest request, int commandFlags) {

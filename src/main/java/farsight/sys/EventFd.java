@@ -44,6 +44,11 @@ public final class EventFd implements AutoCloseable {
 
     /** Resets the counter; only the waiter calls this. */
     public void drain(CallState state) {
+        drain(fd, count, state);
+    }
+
+    /** Resets the counter of somebody else's descriptor, which does not block. */
+    public static void drain(int fd, MemorySegment count, CallState state) {
         try {
             long ignored = READ.invoke(state, fd, count.address(), 8L);
         } catch (Throwable e) {

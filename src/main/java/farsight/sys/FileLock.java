@@ -15,10 +15,19 @@ public final class FileLock implements AutoCloseable {
 
     /** Takes the lock, creating the file; empty when somebody else holds it. */
     public static Optional<FileLock> tryLock(String path) throws ErrnoException {
-        int fd = Files.open(path, Files.READ_WRITE | Files.CREATE);
+        return tryLock(path, Files.READ_WRITE | Files.CREATE, Linux.LOCK_EX());
+    }
+
+    /** Takes the lock of a file that exists together with others who do so; empty when somebody holds it alone. */
+    public static Optional<FileLock> tryShared(String path) throws ErrnoException {
+        return tryLock(path, Files.READ_ONLY, Linux.LOCK_SH());
+    }
+
+    private static Optional<FileLock> tryLock(String path, int flags, int kind) throws ErrnoException {
+        int fd = Files.open(path, flags);
         int result;
         try (CallState state = CallState.open()) {
-            int how = Linux.LOCK_EX() | Linux.LOCK_NB();
+            int how = kind | Linux.LOCK_NB();
             result = state.check((int) FLOCK.invoke(state, fd, how));
         } catch (Throwable e) {
             throw Native.impossible(e);

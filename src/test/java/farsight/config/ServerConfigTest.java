@@ -339,7 +339,7 @@ class ServerConfigTest {
                 "[exports.a]; backend = 'disk' | 1:1: [exports.a] needs path = ...: the file",
                 "[exports.a]; backend = 'all'; path = 'x' | 3:1: unknown key 'path' in [exports.a]; known are backend,"
                     + " description, read_only, exact_blocks, tls, allow, users, groups, allow_clients, read_only_for,"
-                    + " rate_bytes, rate_iops",
+                    + " rate_bytes, rate_iops, layers",
                 "[exports.a]; backend = 'all'; tls = 'on' | 3:1: [exports.a] tls must be \"require\", or be left out"
                         + " for what [server] says",
                 "[exports.a]; backend = 'all'; tls = 'require' | 3:1: [exports.a] tls needs tls = \"allow\" or"
@@ -370,11 +370,21 @@ class ServerConfigTest {
                         + " 1073741824",
                 "[exports.a]; backend = 'all'; rate_ops = 5 | 3:1: unknown key 'rate_ops' in [exports.a]; did you mean"
                         + " 'rate_iops'?",
+                "[exports.a]; backend = 'all'; layers = 'rate' | 3:1: [exports.a] layers must be an array of tables:"
+                        + " layers = [{ ... }]",
+                "[exports.a]; backend = 'all'; layers = [{ layer = 'rat' }] | 3:13: no layer is called \"rat\"; did you"
+                        + " mean \"rate\"?",
+                "[exports.a]; backend = 'all'; layers = [{ layer = 'rate', iop = 5 }] | 3:29: unknown key 'iop' in"
+                        + " [exports.a.layers#1]; did you mean 'iops'?",
+                "[exports.a]; backend = 'all'; layers = [{ layer = 'rate', iops = 'x' }] | 3:29: [exports.a.layers#1]"
+                        + " iops must be a whole number, not the string \"x\"",
+                "[exports.a]; backend = 'all'; layers = [{ layer = 'overlay' }] | 3:11: [exports.a.layers#1] needs path"
+                        + " = ...: the file for what is written; made if there is none",
                 "[exports.a]; backend = 'all'; readonly = true | 3:1: unknown key 'readonly' in [exports.a]; did you"
                         + " mean 'read_only'?",
                 "[exports.a]; backend = 'all'; [exports.a.b] | 3:1: unknown section [exports.a.b]; known are backend,"
                     + " description, read_only, exact_blocks, tls, allow, users, groups, allow_clients, read_only_for,"
-                    + " rate_bytes, rate_iops",
+                    + " rate_bytes, rate_iops, layers",
                 "[exports.a]; backend = 'all'; read_only = 1 | 3:1: [exports.a] read_only must be true or false, not 1",
                 "[exports]; a = 'disk:x' | 2:1: [exports] a must be a section: write [exports.a] on a line of its own",
                 "[exports]; 'a b' = 1 | 2:1: [exports] \"a b\" must be a section: write [exports.\"a b\"] on a line of"

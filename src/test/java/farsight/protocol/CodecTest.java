@@ -119,7 +119,8 @@ class CodecTest {
         assertThat(StatusFilter.possible(12)).isTrue();
         assertThat(StatusFilter.possible(13)).isFalse();
         assertThat(StatusFilter.possible(16)).isTrue();
-        assertThat(StatusFilter.possible(20)).isFalse();
+        assertThat(StatusFilter.possible(20)).isTrue();
+        assertThat(StatusFilter.possible(24)).isFalse();
         MemorySegment payload = bytes("0000000100000000 00000002 00000001");
         assertThat(StatusFilter.length(payload)).isEqualTo(1L << 32);
         assertThat(StatusFilter.contexts(payload, 16, 3)).isEqualTo(3);
@@ -157,7 +158,7 @@ class CodecTest {
 
     @Test
     void contextsAreFoundByNameAndByNamespace() {
-        Set<MetaContext> both = Set.of(MetaContext.values());
+        Set<MetaContext> both = Set.of(MetaContext.ALLOCATION, MetaContext.DIRTY);
         assertThat(MetaContext.listed(List.of(), both)).hasSize(2);
         assertThat(MetaContext.listed(List.of("base:"), both)).containsExactly(MetaContext.ALLOCATION);
         assertThat(MetaContext.selected(List.of("base:"), both)).isEmpty();
@@ -167,5 +168,7 @@ class CodecTest {
         assertThat(MetaContext.mask(both)).isEqualTo(3);
         assertThat(MetaContext.of(2)).isEqualTo(MetaContext.DIRTY);
         assertThat(MetaContext.of(3)).isNull();
+        assertThat(MetaContext.listed(List.of("farsight:"), Set.of(MetaContext.values())))
+                .containsExactlyInAnyOrder(MetaContext.DIRTY, MetaContext.DEPTH);
     }
 }

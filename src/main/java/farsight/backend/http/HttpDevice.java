@@ -1,0 +1,230 @@
+package farsight.backend.http;
+
+import farsight.backend.BlockDevice;
+import farsight.backend.BlockSizes;
+import farsight.backend.DeviceException;
+import farsight.backend.Errno;
+import farsight.config.Sizes;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpHeaders;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodySubscriber;
+import java.net.http.HttpResponse.BodySubscribers;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * A file of a web server by range requests (RFC 9110, 14). A file that changes meanwhile, by its entity tag or date, would
+ * be a mixture of two: reads then fail (If-Range, or its size).
+ */
+final class HttpDevice implements BlockDevice {
+    private static final Pattern CONTENT_RANGE = Pattern.compile("bytes (\\d+)-(\\d+)/(\\d+)");
+    private static final int OK = 200;
+    private static final int PARTIAL = 206;
+
+    private final HttpClient client;
+    private final URI uri;
+    private final Duration timeout;
+    private final int retries;
+    private final Map<String, String> headers;
+    private long size;
+    private String validator;
+
+    private HttpDevice(HttpClient client, URI uri, Duration timeout, int retries, Map<String, String> headers) {
+        this.client = client;
+        this.uri = uri;
+        this.timeout = timeout;
+        this.retries = retries;
+        this.headers = headers;
+    }
+
+    static HttpDevice open(URI uri, Duration timeout, int retries, Map<String, String> headers) throws IOException {
+        HttpClient client = HttpClient.newBuilder()
+                .connectTimeout(timeout)
+                .followRedirects(HttpClient.Redirect.NORMAL)
+                .build();
+        HttpDevice device = new HttpDevice(client, uri, timeout, retries, headers);
+        try {
+            device.look();
+        } catch (IOException | RuntimeException e) {
+            device.close();
+            throw e;
+        }
+        return device;
+    }
+
+    /** Asks for the first byte: whether ranges are served, of how much, and by which name of this state of the file. */
+    private void look() throws IOException {
+        Answer answer = first();
+        Optional<String> length = answer.headers().firstValue("Content-Range");
+        Matcher matcher = CONTENT_RANGE.matcher(length.orElse(""));
+        if (answer.status() != PARTIAL || !matcher.matches()) {
+            throw new DeviceException(
+                    Errno.EIO,
+                    uri + ": "
+                            + (answer.status() == OK
+                                    ? "the server does not serve ranges of it"
+                                    : "the server answers with status " + answer.status()));
+        }
+        size = Long.parseLong(matcher.group(3));
+        // Weak tags are of no use for ranges (RFC 9110, 13.1.5).
+        validator = answer.headers()
+                .firstValue("ETag")
+                .filter(tag -> tag.startsWith("\""))
+                .or(() -> answer.headers().firstValue("Last-Modified"))
+                .orElse(null);
+    }
+
+    private Answer first() throws IOException {
+        try {
+            return send(range(0, 1), 1);
+        } catch (DeviceException e) {
+            throw e;
+        } catch (IOException e) {
+            throw new DeviceException(Errno.EIO, uri + ": " + e.getMessage(), e);
+        }
+    }
+
+    private HttpRequest range(long offset, long length) {
+        HttpRequest.Builder request = HttpRequest.newBuilder(uri)
+                .timeout(timeout)
+                .header("Range", "bytes=" + offset + "-" + (offset + length - 1));
+        headers.forEach(request::setHeader);
+        if (validator != null) {
+            request.header("If-Range", validator);
+        }
+        return request.build();
+    }
+
+    /** What came of a request. */
+    private record Answer(int status, HttpHeaders headers, byte[] body) {}
+
+    /** The body is taken from the client's threads by way of the heap: they may go on after a time-out. */
+    private Answer send(HttpRequest request, int length) throws IOException {
+        CompletableFuture<HttpResponse<byte[]>> sent = client.sendAsync(
+                request, head -> head.statusCode() == PARTIAL ? body(length) : BodySubscribers.replacing(null));
+        try {
+            HttpResponse<byte[]> response = sent.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
+            return new Answer(response.statusCode(), response.headers(), response.body());
+        } catch (TimeoutException e) {
+            sent.cancel(true);
+            throw new IOException("no answer within " + Sizes.formatTime(timeout), e);
+        } catch (ExecutionException e) {
+            throw new IOException(reason(e.getCause()), e.getCause());
+        } catch (InterruptedException e) {
+            sent.cancel(true);
+            Thread.currentThread().interrupt();
+            throw new DeviceException(Errno.EIO, uri + ": interrupted", e);
+        }
+    }
+
+    /** Some of the client's exceptions say nothing but their class. */
+    private static String reason(Throwable e) {
+        return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+    }
+
+    /** As many bytes as were asked for; more or fewer are a failure. */
+    private static BodySubscriber<byte[]> body(int length) {
+        byte[] bytes = new byte[length];
+        AtomicInteger taken = new AtomicInteger();
+        BodySubscriber<Void> parts = BodySubscribers.ofByteArrayConsumer(next -> next.ifPresent(part -> {
+            int at = taken.getAndAdd(part.length);
+            if (part.length > length - at) {
+                throw new IllegalStateException("the answer is longer than was asked for");
+            }
+            System.arraycopy(part, 0, bytes, at, part.length);
+        }));
+        return BodySubscribers.mapping(parts, done -> {
+            if (taken.get() != length) {
+                throw new IllegalStateException("the answer has " + taken + " bytes instead of " + length);
+            }
+            return bytes;
+        });
+    }
+
+    @Override
+    public void read(MemorySegment target, long offset) throws IOException {
+        IOException failure = null;
+        for (int attempt = 0; attempt <= retries; attempt++) {
+            try {
+                Answer answer = send(range(offset, target.byteSize()), (int) target.byteSize());
+                if (checked(answer, offset, target.byteSize())) {
+                    target.copyFrom(MemorySegment.ofArray(answer.body()));
+                    return;
+                }
+                failure = new IOException("status " + answer.status());
+            } catch (DeviceException e) {
+                throw e;
+            } catch (IOException e) {
+                failure = e;
+            }
+        }
+        throw new DeviceException(
+                Errno.EIO, uri + ": cannot be read at " + offset + ": " + failure.getMessage(), failure);
+    }
+
+    /** False when it may be better another time. */
+    private boolean checked(Answer answer, long offset, long length) throws IOException {
+        if (answer.status() >= 500 || answer.status() == 429) {
+            return false;
+        }
+        String expected = "bytes " + offset + "-" + (offset + length - 1) + "/" + size;
+        String range = answer.headers().firstValue("Content-Range").orElse("");
+        if (answer.status() == PARTIAL && range.equals(expected)) {
+            return true;
+        }
+        throw new DeviceException(
+                Errno.EIO,
+                uri + ": "
+                        + (answer.status() == OK || answer.status() == PARTIAL
+                                ? "the file has changed since it was opened"
+                                : "the server answers with status " + answer.status()));
+    }
+
+    @Override
+    public void write(MemorySegment source, long offset) throws IOException {
+        throw new DeviceException(Errno.EPERM, uri + ": is read-only");
+    }
+
+    @Override
+    public boolean readOnly() {
+        return true;
+    }
+
+    @Override
+    public long size() {
+        return size;
+    }
+
+    @Override
+    public int concurrency() {
+        return 16;
+    }
+
+    @Override
+    public BlockSizes blockSizes() {
+        return new BlockSizes(1, 64 << 10, 8 << 20);
+    }
+
+    @Override
+    public String description() {
+        return uri.toString();
+    }
+
+    @Override
+    public void close() {
+        client.shutdownNow();
+    }
+}

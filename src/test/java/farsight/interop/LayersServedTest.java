@@ -1,0 +1,198 @@
+package farsight.interop;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import farsight.tools.Commands;
+import farsight.tools.Project;
+import farsight.tools.Requires;
+import farsight.tools.RunningCommand;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Exports with layers, from the packaged server, by other people's clients. */
+class LayersServedTest {
+    private static final Duration LIMIT = Duration.ofSeconds(60);
+    private static final Pattern READY = Pattern.compile("serving nbd\\+unix://");
+    private static final int SIZE = 16 << 20;
+
+    @TempDir
+    Path folder;
+
+    private Path base;
+    private RunningCommand server;
+
+    @BeforeEach
+    void makeBase() throws IOException {
+        base = folder.resolve("base.img");
+        byte[] content = new byte[SIZE];
+        new Random(1).nextBytes(content);
+        Files.write(base, content);
+    }
+
+    @AfterEach
+    void stop() {
+        if (server != null) {
+            server.close();
+        }
+    }
+
+    private void serve(String layers) throws IOException {
+        Path file = folder.resolve("server.toml");
+        Files.writeString(file, """
+            [server]
+            unix = "%1$s/nbd"
+            [exports.disk]
+            backend = "file"
+            path = "%2$s"
+            layers = [%3$s]
+            [exports.plain]
+            backend = "memory"
+            size = "1MiB"
+            """.formatted(folder, base, layers));
+        server = Commands.command(Project.launcher().toString(), "server", file.toString())
+                .start();
+        server.awaitStdout(READY, LIMIT);
+    }
+
+    private String overlay(String name) {
+        return "{ layer = \"overlay\", path = \"%s/%s\" }".formatted(folder, name);
+    }
+
+    private String uri(String export) {
+        return "nbd+unix:///" + export + "?socket=" + folder.resolve("nbd");
+    }
+
+    private static String run(String... words) {
+        return Commands.command(words).limit(LIMIT).run().expectSuccess().stdout();
+    }
+
+    private static String farsight(String... words) {
+        String[] all = new String[words.length + 1];
+        all[0] = Project.launcher().toString();
+        System.arraycopy(words, 0, all, 1, words.length);
+        return run(all);
+    }
+
+    private void terminate() {
+        server.terminate();
+        server.await(LIMIT);
+        server = null;
+    }
+
+    @Test
+    void aChainOfOverlaysTellsWhereDataComesFrom() throws IOException {
+        Requires.tool("nbdinfo", "libnbd-bin");
+        Requires.tool("qemu-io", "qemu-utils");
+        serve(overlay("a.cow"));
+        run("qemu-io", "-f", "raw", "-c", "write 1M 64k", "-c", "flush", uri("disk"));
+        terminate();
+        String chain = overlay("a.cow").replace(" }", ", read_only = true }") + ", " + overlay("b.cow");
+        serve(chain);
+        run("qemu-io", "-f", "raw", "-c", "write 2M 64k", "-c", "write -z -u 3M 64k", "-c", "flush", uri("disk"));
+        assertThat(run("nbdinfo", "--map=farsight:depth", uri("disk"))
+                        .replaceAll(" +", " ")
+                        .strip())
+                .isEqualTo("""
+                    0 1048576 3
+                     1048576 65536 2
+                     1114112 983040 3
+                     2097152 65536 1
+                     2162688 983040 3
+                     3145728 65536 1
+                     3211264 13565952 3\
+                    """);
+        assertThat(run("nbdinfo", "--map", uri("disk"))).contains("hole,zero");
+        assertThat(run("nbdinfo", uri("disk"))).contains("farsight:depth");
+        assertThat(run("nbdinfo", uri("plain")))
+                .doesNotContain("farsight:depth")
+                .contains("farsight:dirty");
+    }
+
+    @Test
+    void whatIsCommittedIsInTheImageAndWhatIsDiscardedIsNot() throws IOException {
+        Requires.tool("qemu-img", "qemu-utils");
+        Requires.tool("nbdcopy", "libnbd-bin");
+        byte[] before = Files.readAllBytes(base);
+        serve(overlay("cow"));
+        byte[] written = new byte[SIZE];
+        new Random(2).nextBytes(written);
+        Path source = Files.write(folder.resolve("written.img"), written);
+        run("nbdcopy", "--flush", source.toString(), uri("disk"));
+        run("qemu-img", "compare", "-f", "raw", "-F", "raw", source.toString(), uri("disk"));
+        terminate();
+        assertThat(Files.readAllBytes(base)).isEqualTo(before);
+        String cow = folder.resolve("cow").toString();
+        assertThat(farsight("overlay", "info", cow)).contains("blocks: 256 of 256");
+        assertThat(farsight("overlay", "commit", cow, base.toString())).startsWith("256 blocks written");
+        assertThat(Files.readAllBytes(base)).isEqualTo(written);
+        assertThat(farsight("overlay", "discard", cow)).startsWith("0 blocks");
+    }
+
+    @Test
+    void layersAddUpUnderLoadThatIsVerified() throws IOException {
+        Requires.tool("fio", "fio");
+        serve("{ layer = \"partition\", offset = \"1MiB\", size = \"8MiB\" }, { layer = \"cache\", size = \"1MiB\" }, "
+                + overlay("cow") + ", { layer = \"delay\", write = \"1ms\" }, { layer = \"rate\", iops = 20000 }");
+        run(
+                "fio",
+                "--name=layers",
+                "--ioengine=nbd",
+                "--uri=" + uri("disk"),
+                "--rw=randwrite",
+                "--bs=4k",
+                "--iodepth=16",
+                "--size=8m",
+                "--verify=crc32c",
+                "--do_verify=1",
+                "--fsync=64",
+                "--verify_state_save=0",
+                "--randrepeat=0");
+    }
+
+    @Test
+    void whatWasAcknowledgedAsStableSurvivesAKilledServer() throws Exception {
+        Requires.tool("nbdsh", "libnbd-bin python3-libnbd");
+        serve(overlay("cow"));
+        String connect = "import nbd, struct\nh = nbd.NBD()\nh.connect_uri('" + uri("disk") + "')\n"
+                + "def at(i): return (i * 1237 % 4096) * 4096\n"
+                + "def block(i): return struct.pack('<I', i) * 1024\n";
+        String write = connect + """
+            for i in range(4096):
+                if i % 5:
+                    h.pwrite(block(i), at(i), nbd.CMD_FLAG_FUA)
+                else:
+                    h.pwrite(block(i), at(i))
+                    h.flush()
+                print('done', i, flush=True)
+            """;
+        try (RunningCommand writer =
+                Commands.command("/usr/bin/python3", "-c", write).start()) {
+            writer.awaitStdout(Pattern.compile("done 300\\n"), LIMIT);
+            ProcessHandle process = ProcessHandle.of(server.pid()).orElseThrow();
+            assertThat(process.destroyForcibly()).isTrue();
+            process.onExit().get(30, TimeUnit.SECONDS);
+            String[] lines = writer.await(LIMIT).stdout().split("\n");
+            int last = Integer.parseInt(lines[lines.length - 1].substring("done ".length()));
+            server.close();
+            serve(overlay("cow"));
+            String check = connect + """
+                base = open('%s', 'rb').read()
+                for i in range(%d + 1):
+                    assert h.pread(4096, at(i)) == block(i), i
+                for i in range(%d + 2, 4096):
+                    assert h.pread(4096, at(i)) == base[at(i):at(i) + 4096], i
+                print('all', i)
+                """.formatted(base, last, last);
+            assertThat(run("/usr/bin/python3", "-c", check)).isEqualTo("all 4095\n");
+        }
+    }
+}

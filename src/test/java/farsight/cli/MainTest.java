@@ -61,7 +61,7 @@ class MainTest {
     @CsvSource(
             value = {
                 "'' | Missing required subcommand",
-                "serverr | did you mean server?",
+                "sever | did you mean server",
                 "client | Missing required parameter: 'CONFIG'",
                 "client a.toml b.toml | Unmatched argument at index 2: 'b.toml'",
                 "server | nothing to serve: give a configuration file, or --export NAME=SPEC",

@@ -8,9 +8,13 @@ import farsight.sys.FileLock;
 import farsight.sys.Files;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 
 /** A file that nobody else may change meanwhile. */
 final class FileDisk implements Disk {
+    private static final long PATIENCE = 5_000_000_000L;
+
     private final String path;
     private final int fd;
     private final FileLock lock;
@@ -28,9 +32,7 @@ final class FileDisk implements Disk {
             int how = writable ? Files.READ_WRITE : Files.READ_ONLY;
             int fd = Files.open(path, create ? how | Files.CREATE : how);
             try {
-                lock = (writable ? FileLock.tryLock(path) : FileLock.tryShared(path))
-                        .orElseThrow(() -> new DeviceException(
-                                Errno.EPERM, path + ": is in use; end what uses it, a server or another export"));
+                lock = lock(path, writable);
                 return new FileDisk(path, fd, lock);
             } catch (IOException | RuntimeException e) {
                 Files.close(fd);
@@ -38,6 +40,22 @@ final class FileDisk implements Disk {
             }
         } catch (ErrnoException e) {
             throw new DeviceException(e.errno(), path + ": " + ErrnoException.describe(e.errno()), e);
+        }
+    }
+
+    /** An export whose last client has just gone is still being closed while the next one opens it: that is waited for. */
+    private static FileLock lock(String path, boolean alone) throws IOException {
+        long start = System.nanoTime();
+        while (true) {
+            Optional<FileLock> lock = alone ? FileLock.tryLock(path) : FileLock.tryShared(path);
+            if (lock.isPresent()) {
+                return lock.get();
+            }
+            if (System.nanoTime() - start > PATIENCE) {
+                throw new DeviceException(
+                        Errno.EPERM, path + ": is in use; end what uses it, a server or another export");
+            }
+            LockSupport.parkNanos(5_000_000);
         }
     }
 

@@ -1,5 +1,6 @@
 package farsight.cli;
 
+import farsight.config.Json;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;

@@ -5,6 +5,7 @@ import farsight.client.ClientSocket;
 import farsight.client.ListedExport;
 import farsight.client.MetaContext;
 import farsight.client.Negotiated;
+import farsight.config.Json;
 import farsight.config.NbdUri;
 import farsight.config.Sizes;
 import java.io.IOException;

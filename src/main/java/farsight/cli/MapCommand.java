@@ -3,6 +3,7 @@ package farsight.cli;
 import farsight.client.ClientOptions;
 import farsight.client.Extent;
 import farsight.client.NbdClient;
+import farsight.config.Json;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.Callable;

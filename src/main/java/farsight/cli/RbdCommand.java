@@ -5,6 +5,7 @@ import farsight.backend.rbd.ImageInfo;
 import farsight.backend.rbd.RbdAdmin;
 import farsight.backend.rbd.SnapshotInfo;
 import farsight.config.InstalledBackends;
+import farsight.config.Json;
 import farsight.config.ServerConfig;
 import farsight.config.Sizes;
 import java.io.IOException;

@@ -1,5 +1,6 @@
 package farsight.cli;
 
+import farsight.config.Json;
 import farsight.config.Sizes;
 import farsight.device.DeviceStatus;
 import farsight.device.DeviceStatus.Traffic;

@@ -46,6 +46,10 @@ final class Connection implements ChannelHandler {
     private Phase phase;
     private Export export;
     private ConnectionEvent event;
+
+    /** From the end of the handshake on; null before. */
+    private volatile Usage usage;
+
     private Timer idle;
     private boolean stopping;
     private boolean closed;
@@ -93,6 +97,11 @@ final class Connection implements ChannelHandler {
 
     Limits limits() {
         return limits;
+    }
+
+    /** What the client did with its export; null as long as it has none. Any thread. */
+    Usage usage() {
+        return usage;
     }
 
     /** Whether a client may turn to TLS. */
@@ -155,6 +164,7 @@ final class Connection implements ChannelHandler {
         export = chosen;
         server.settled(this);
         LOG.log(Level.INFO, "{0}: opened export ''{1}'' ({2} bytes)", peer, chosen.name(), chosen.size());
+        usage = new Usage(chosen, isSecure(), System.nanoTime());
         event = new ConnectionEvent(peer.toString(), chosen.name(), isSecure());
         if (chosen.home() == null || chosen.home() == loop) {
             begin(terms, rest, length);
@@ -336,7 +346,16 @@ final class Connection implements ChannelHandler {
         gone = true;
         if (export != null) {
             long seconds = (loop.loop().now() - started) / 1_000_000_000;
-            LOG.log(Level.INFO, "{0}: closed export ''{1}'' after {2} s", peer, export.name(), seconds);
+            LOG.log(
+                    Level.INFO,
+                    "{0}: closed export ''{1}'' after {2} s: {3} requests, {4} errors, {5} bytes read, {6} written",
+                    peer,
+                    export.name(),
+                    seconds,
+                    usage.requests(),
+                    usage.errors(),
+                    usage.read(),
+                    usage.written());
             event.commit();
             server.exports().release(export);
         }

@@ -10,9 +10,8 @@ import java.util.function.ToLongFunction;
 
 /** Figures as text for Prometheus (text exposition format 0.0.4). */
 final class Exposition {
-    private static final String[] COMMANDS = {
-        "read", "write", null, "flush", "trim", "cache", "write_zeroes", "block_status"
-    };
+    /** By the number of the command; null for what is none, or has no answer. */
+    static final String[] COMMANDS = {"read", "write", null, "flush", "trim", "cache", "write_zeroes", "block_status"};
 
     private final StringBuilder out = new StringBuilder();
 
@@ -101,7 +100,7 @@ final class Exposition {
         return Double.toString(nanos / 1e9);
     }
 
-    private static long count(Set<Traffic> traffic, int command) {
+    static long count(Set<Traffic> traffic, int command) {
         long count = 0;
         for (int i = 0; i < Traffic.BUCKETS; i++) {
             int bucket = i;
@@ -110,7 +109,7 @@ final class Exposition {
         return count;
     }
 
-    private static long sum(Set<Traffic> traffic, ToLongFunction<Traffic> value) {
+    static long sum(Set<Traffic> traffic, ToLongFunction<Traffic> value) {
         return traffic.stream().mapToLong(value).sum();
     }
 

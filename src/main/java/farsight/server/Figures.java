@@ -44,6 +44,11 @@ final class Figures implements Monitor.Source {
     }
 
     @Override
+    public Monitor.Answer status() {
+        return new Monitor.Answer(true, new StatusReport(server).text(server.isResponsive(LIMIT)));
+    }
+
+    @Override
     public Monitor.Answer health() {
         boolean good = server.isResponsive(LIMIT);
         return new Monitor.Answer(good, good ? "ok\n" : "a loop does not answer within 2 s\n");

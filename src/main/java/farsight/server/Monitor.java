@@ -1,9 +1,11 @@
 package farsight.server;
 
+import com.sun.net.httpserver.Headers;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import farsight.config.ListenAddress;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.net.InetSocketAddress;
@@ -11,10 +13,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/** Tells over HTTP how a server is: /metrics, /healthz and /readyz, on an address and a thread of their own. */
+/** Tells over HTTP how a server is, programs and people, on an address and a thread of their own. */
 final class Monitor implements AutoCloseable {
     private static final Logger LOG = System.getLogger(Monitor.class.getName());
     private static final String TEXT = "text/plain; version=0.0.4; charset=utf-8";
+
+    /** The page brings all that it needs, and asks nobody but this server. */
+    private static final String POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline';"
+            + " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
     /** What is answered to one path. */
     record Answer(boolean good, String text) {}
@@ -29,6 +35,9 @@ final class Monitor implements AutoCloseable {
 
         /** Whether clients are accepted. */
         Answer readiness();
+
+        /** What the page for people shows, as JSON. */
+        Answer status();
     }
 
     private final HttpServer http;
@@ -50,10 +59,12 @@ final class Monitor implements AutoCloseable {
         http.createContext("/", exchange -> {
             try (exchange) {
                 switch (exchange.getRequestURI().getPath()) {
-                    case "/metrics" -> answer(exchange, source.metrics());
-                    case "/healthz" -> answer(exchange, source.health());
-                    case "/readyz" -> answer(exchange, source.readiness());
-                    default -> send(exchange, 404, "try /metrics, /healthz or /readyz\n");
+                    case "/" -> answer(exchange, "text/html; charset=utf-8", new Answer(true, page()));
+                    case "/status.json" -> answer(exchange, "application/json", source.status());
+                    case "/metrics" -> answer(exchange, TEXT, source.metrics());
+                    case "/healthz" -> answer(exchange, TEXT, source.health());
+                    case "/readyz" -> answer(exchange, TEXT, source.readiness());
+                    default -> send(exchange, TEXT, 404, "try /, /status.json, /metrics, /healthz or /readyz\n");
                 }
             } catch (RuntimeException e) {
                 LOG.log(Level.WARNING, "metrics: {0}", e.toString());
@@ -62,15 +73,29 @@ final class Monitor implements AutoCloseable {
         http.start();
     }
 
-    private static void answer(HttpExchange exchange, Answer answer) throws IOException {
-        boolean reads = exchange.getRequestMethod().equals("GET")
-                || exchange.getRequestMethod().equals("HEAD");
-        send(exchange, reads ? answer.good() ? 200 : 503 : 405, reads ? answer.text() : "only GET\n");
+    private static String page() throws IOException {
+        try (InputStream in = Monitor.class.getResourceAsStream("status.html")) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        }
     }
 
-    private static void send(HttpExchange exchange, int status, String text) throws IOException {
+    private static void answer(HttpExchange exchange, String type, Answer answer) throws IOException {
+        boolean reads = exchange.getRequestMethod().equals("GET")
+                || exchange.getRequestMethod().equals("HEAD");
+        send(
+                exchange,
+                reads ? type : TEXT,
+                reads ? answer.good() ? 200 : 503 : 405,
+                reads ? answer.text() : "only GET\n");
+    }
+
+    private static void send(HttpExchange exchange, String type, int status, String text) throws IOException {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-        exchange.getResponseHeaders().set("Content-Type", TEXT);
+        Headers headers = exchange.getResponseHeaders();
+        headers.set("Content-Type", type);
+        headers.set("Content-Security-Policy", POLICY);
+        headers.set("X-Content-Type-Options", "nosniff");
+        headers.set("Cache-Control", "no-store");
         boolean head = exchange.getRequestMethod().equals("HEAD");
         exchange.sendResponseHeaders(status, head ? -1 : bytes.length);
         if (!head) {

@@ -51,6 +51,7 @@ public final class Server implements AutoCloseable {
     /** What is left for connections to come to their end, however late it is. */
     private static final Duration LEAST_END = Duration.ofMillis(500);
 
+    private final long began = System.nanoTime();
     private volatile Limits limits;
     private final List<ServerLoop> loops = new ArrayList<>();
     private final List<IoLoop> ioLoops = new ArrayList<>();
@@ -392,6 +393,18 @@ public final class Server implements AutoCloseable {
                 LOG.log(Level.ERROR, "the certificates in use stay, the new ones cannot be used: {0}", e.getMessage());
                 return false;
             }
+        }
+    }
+
+    /** By {@link System#nanoTime}. */
+    long began() {
+        return began;
+    }
+
+    /** The clients that are connected now. */
+    List<Connection> open() {
+        synchronized (connections) {
+            return List.copyOf(connections);
         }
     }
 

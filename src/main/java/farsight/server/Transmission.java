@@ -64,6 +64,7 @@ final class Transmission implements Phase, RequestReader.Sink {
 
     private long sendsAt;
     private final Traffic traffic;
+    private final Usage usage;
 
     /** Null for as much as there is. */
     private final Rate rate;
@@ -94,6 +95,7 @@ final class Transmission implements Phase, RequestReader.Sink {
         minimumBlock = export.device().blockSizes().minimum();
         largestPiece = Math.min(export.device().blockSizes().maximum(), Pool.LARGEST);
         traffic = export.traffic(loop);
+        usage = connection.usage();
         receivedAt = loop.loop().now();
         sendsAt = receivedAt;
         reader = new RequestReader(channel, this, largestPiece, style.requestSize());
@@ -874,6 +876,7 @@ final class Transmission implements Phase, RequestReader.Sink {
         long took = sendsAt - request.arrived;
         traffic.answered(request.type, request.wanted, request.errno != 0, took);
         traffic.stages(request, sendsAt);
+        usage.answered(request.type, request.wanted, request.errno != 0);
         if (took >= SlowRequestEvent.LEAST_NANOS && SlowRequestEvent.wanted()) {
             SlowRequestEvent.tell(request, export.name(), connection.toString(), took);
         }

@@ -1,11 +1,11 @@
-package farsight.cli;
+package farsight.config;
 
-/** The little JSON that the commands print. */
-final class Json {
+/** The little JSON that is printed for programs. */
+public final class Json {
     private Json() {}
 
     /** A string with its quotes. */
-    static String quote(String text) {
+    public static String quote(String text) {
         StringBuilder out = new StringBuilder("\"");
         for (char c : text.toCharArray()) {
             switch (c) {

@@ -29,7 +29,9 @@ record Call(String name, MemorySegment function, int arguments) {
                             Collections.nCopies(MOST, ValueLayout.JAVA_LONG).toArray(MemoryLayout[]::new)),
                     Linker.Option.captureCallState("errno"));
 
-    // No method in common: the linker's code makes an object for each call that is too deep to be inlined.
+    // No method in common, and the launcher has these compiled each by itself: the linker's code makes an object for
+    // each
+    // call that the compiler cannot follow to its end, which it gives up in deep stacks.
 
     long invoke(CallState state) {
         assert arguments == 0;

@@ -87,6 +87,9 @@ class GarbageTest {
                 System.getProperty("java.home") + "/bin/java",
                 "-XX:+UseSerialGC",
                 "-Xmx128m",
+                // As the launcher does.
+                "-XX:CompileCommand=quiet",
+                "-XX:CompileCommand=dontinline,farsight.sys.Call::invoke",
                 "--enable-native-access=farsight,ALL-UNNAMED",
                 "--module-path",
                 Project.launcher().resolve("../../lib").normalize().toString(),

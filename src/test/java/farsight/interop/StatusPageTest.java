@@ -10,6 +10,7 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.net.HttpURLConnection;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -58,6 +59,7 @@ class StatusPageTest {
             server.awaitStdout(Pattern.compile("serving nbd"), LIMIT);
             expectLockedDown(base);
             try (RunningCommand load = load(socket)) {
+                awaitLoad(base);
                 expectFigures(dump(base));
                 expectGraph(base);
                 assertThat(ProcessHandle.of(load.pid()))
@@ -73,7 +75,8 @@ class StatusPageTest {
         assertThat(page.getResponseCode()).isEqualTo(200);
         assertThat(page.getContentType()).isEqualTo("text/html; charset=utf-8");
         assertThat(page.getHeaderField("Content-Security-Policy")).startsWith("default-src 'none';");
-        assertThat(new String(page.getInputStream().readAllBytes())).doesNotContain("http://", "https://");
+        assertThat(new String(page.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+                .doesNotContain("http://", "https://");
     }
 
     private RunningCommand load(Path socket) throws IOException {
@@ -93,9 +96,26 @@ class StatusPageTest {
                 .start();
     }
 
-    /** The page as it is after some looks. */
+    private static void awaitLoad(String base) throws IOException {
+        long end = System.nanoTime() + LIMIT.toNanos();
+        String status;
+        do {
+            assertThat(System.nanoTime() - end).as("the load began in time").isNegative();
+            URI address = URI.create(base + "/status.json");
+            status = new String(address.toURL().openStream().readAllBytes(), StandardCharsets.UTF_8);
+        } while (!status.contains("\"write\":{\"requests\":") || !status.contains("\"read\":{\"requests\":"));
+    }
+
+    /** The page as it is after some looks; looked at again when the last of them fell into a pause of the load. */
     private String dump(String base) throws IOException {
-        return chromium("--dump-dom", base + "/").expectSuccess().stdout();
+        String page;
+        int left = 5;
+        do {
+            page = chromium("--dump-dom", base + "/").expectSuccess().stdout();
+        } while (--left > 0
+                && (text(page, "read-now").equals("0 B/s")
+                        || text(page, "write-now").equals("0 B/s")));
+        return page;
     }
 
     private Commands.Result chromium(String... words) throws IOException {

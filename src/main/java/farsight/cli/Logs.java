@@ -1,5 +1,12 @@
 package farsight.cli;
 
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HexFormat;
+import java.util.Locale;
 import java.util.logging.ConsoleHandler;
 import java.util.logging.Formatter;
 import java.util.logging.Handler;
@@ -40,8 +47,23 @@ final class Logs {
         logger.addHandler(console);
     }
 
+    /** Whether standard error is the journal, by the variable that systemd sets for that (systemd.exec(5), JOURNAL_STREAM). */
+    private static boolean toJournal() {
+        String journal = System.getenv("JOURNAL_STREAM");
+        if (journal == null) {
+            return false;
+        }
+        try {
+            Path error = Path.of("/proc/self/fd/2");
+            return journal.equals(Files.getAttribute(error, "unix:dev") + ":" + Files.getAttribute(error, "unix:ino"));
+        } catch (IOException | RuntimeException e) {
+            return false;
+        }
+    }
+
     private static final class OneLine extends Formatter {
         private final boolean traces;
+        private final boolean journal = toJournal();
 
         OneLine(boolean traces) {
             this.traces = traces;
@@ -49,18 +71,45 @@ final class Logs {
 
         @Override
         public String format(LogRecord entry) {
-            StringBuilder line = new StringBuilder("farsight: ");
-            if (entry.getLevel().intValue() >= Level.WARNING.intValue()) {
-                line.append(entry.getLevel().getName().toLowerCase(java.util.Locale.ROOT))
-                        .append(": ");
+            String priority = journal ? priority(entry.getLevel()) : "";
+            StringBuilder line = new StringBuilder(priority);
+            if (!journal) {
+                line.append("farsight: ");
+                if (entry.getLevel().intValue() >= Level.WARNING.intValue()) {
+                    line.append(entry.getLevel().getName().toLowerCase(Locale.ROOT))
+                            .append(": ");
+                }
             }
-            line.append(formatMessage(entry)).append('\n');
+            appendVisibly(line, formatMessage(entry));
+            line.append('\n');
             if (traces && entry.getThrown() != null) {
-                java.io.StringWriter trace = new java.io.StringWriter();
-                entry.getThrown().printStackTrace(new java.io.PrintWriter(trace));
-                line.append(trace);
+                StringWriter trace = new StringWriter();
+                entry.getThrown().printStackTrace(new PrintWriter(trace));
+                trace.toString()
+                        .lines()
+                        .forEach(each -> line.append(priority).append(each).append('\n'));
             }
             return line.toString();
+        }
+
+        /** As sd-daemon(3) has it: the journal knows who speaks, and shows how bad it is. */
+        private static String priority(Level level) {
+            int value = level.intValue();
+            return value >= Level.SEVERE.intValue()
+                    ? "<3>"
+                    : value >= Level.WARNING.intValue() ? "<4>" : value >= Level.INFO.intValue() ? "<6>" : "<7>";
+        }
+
+        /** What others named, such as exports, cannot begin a line of its own, nor command a terminal. */
+        private static void appendVisibly(StringBuilder line, String text) {
+            for (int i = 0; i < text.length(); i++) {
+                char c = text.charAt(i);
+                if (Character.isISOControl(c)) {
+                    line.append("\\u").append(HexFormat.of().toHexDigits(c));
+                } else {
+                    line.append(c);
+                }
+            }
         }
     }
 }

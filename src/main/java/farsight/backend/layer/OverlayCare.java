@@ -21,7 +21,7 @@ public final class OverlayCare {
     /** @throws IOException with a message for people, also when a server uses it */
     public static Info info(String path) throws IOException {
         FileDisk disk = FileDisk.open(path, false, false);
-        try (OverlayFile file = OverlayFile.open(disk, path)) {
+        try (OverlayFile file = OverlayFile.open(disk, path, false)) {
             return new Info(file.size(), file.block(), file.count(), file.base());
         }
     }
@@ -38,20 +38,25 @@ public final class OverlayCare {
 
     /**
      * Writes what the overlay has into the image that it stands on, and empties it. What was cut short is done by another
-     * call: the overlay is emptied after all is stable in the image.
+     * call: the overlay is emptied after all is stable in the image. Until then the image alone is a mixture.
      *
      * @return how many blocks that were
      */
     public static long commit(String path, String image) throws IOException {
         FileDisk disk = FileDisk.open(path, true, false);
         try (OverlayFile file = OverlayFile.open(disk, path);
-                FileDisk base = FileDisk.open(image, true, false);
-                Arena arena = Arena.ofConfined()) {
+                FileDisk base = FileDisk.open(image, true, false)) {
             if (base.size() != file.size()) {
                 throw OverlayFile.wrong(
                         image, "has " + base.size() + " bytes, and the overlay belongs over " + file.size());
             }
-            long blocks = file.count();
+            return commit(file, base);
+        }
+    }
+
+    static long commit(OverlayFile file, Disk base) throws IOException {
+        long blocks = file.count();
+        try (Arena arena = Arena.ofConfined()) {
             MemorySegment block = arena.allocate(file.block());
             for (long at = 0; at < file.size(); at += file.block()) {
                 if (file.has(at / file.block())) {
@@ -60,9 +65,9 @@ public final class OverlayCare {
                     base.write(content, at);
                 }
             }
-            base.sync();
-            file.clear();
-            return blocks;
         }
+        base.sync();
+        file.clear();
+        return blocks;
     }
 }

@@ -30,6 +30,12 @@ final class OverlayFile implements AutoCloseable {
     private static final int MOST_BASE = 1024;
     private static final int BASE_AT = 64;
 
+    /** The header's last sector has its mark and its checksum, so that the mark changes in one piece. */
+    private static final int LAST_SECTOR = HEADER - 512;
+
+    private static final int MARK_AT = HEADER - 8;
+    private static final int EMPTYING = 1;
+
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
     private static final ValueLayout.OfLong WORD = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -61,8 +67,26 @@ final class OverlayFile implements AutoCloseable {
         dataAt = Math.ceilDiv(HEADER + (long) pages * PAGE, (long) block) * block;
     }
 
+    /** Opens one that is written, and makes it if there is none or if its making was cut short. */
+    static OverlayFile openOrCreate(Disk disk, long size, int block, String base, String path) throws IOException {
+        return unmade(disk) ? create(disk, size, block, base) : open(disk, path);
+    }
+
+    /** A file grows past the header only after that is stable, so one that has not holds no block. */
+    private static boolean unmade(Disk disk) throws IOException {
+        long length = disk.size();
+        if (length == 0 || length > HEADER) {
+            return length == 0;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment start = arena.allocate(512);
+            disk.read(start.asSlice(0, Math.min(length, start.byteSize())), 0);
+            return start.get(LONG, 0) == MAGIC || start.mismatch(arena.allocate(512)) < 0;
+        }
+    }
+
     /** Makes one in an empty file. */
-    static OverlayFile create(Disk disk, long size, int block, String base) throws IOException {
+    private static OverlayFile create(Disk disk, long size, int block, String base) throws IOException {
         OverlayFile made = new OverlayFile(disk, size, block, base);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment header = arena.allocate(HEADER);
@@ -85,6 +109,11 @@ final class OverlayFile implements AutoCloseable {
 
     /** @param path for messages */
     static OverlayFile open(Disk disk, String path) throws IOException {
+        return open(disk, path, true);
+    }
+
+    /** @param writable whether what was cut short may be finished; all else is only read */
+    static OverlayFile open(Disk disk, String path, boolean writable) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment page = arena.allocate(PAGE);
             if (disk.size() >= HEADER) {
@@ -104,7 +133,11 @@ final class OverlayFile implements AutoCloseable {
             }
             byte[] name = page.asSlice(BASE_AT, length).toArray(ValueLayout.JAVA_BYTE);
             OverlayFile file = new OverlayFile(disk, size, block, new String(name, StandardCharsets.UTF_8));
-            file.load(page);
+            if (page.get(INT, MARK_AT) == EMPTYING) {
+                file.finishEmptying(writable);
+            } else {
+                file.load(page, writable);
+            }
             return file;
         }
     }
@@ -124,7 +157,7 @@ final class OverlayFile implements AutoCloseable {
     }
 
     /** A file whose making was cut short has a header and no more, which is an empty one. */
-    private void load(MemorySegment page) throws IOException {
+    private void load(MemorySegment page, boolean writable) throws IOException {
         long whole = dataAt + size;
         for (int number = 0; number < unsaved.length(); number++) {
             long at = HEADER + (long) number * PAGE;
@@ -136,7 +169,7 @@ final class OverlayFile implements AutoCloseable {
                 bits.setPlain(number * WORDS + word, page.get(WORD, (long) word * Long.BYTES));
             }
         }
-        if (disk.size() < whole) {
+        if (writable && disk.size() < whole) {
             disk.truncate(whole);
         }
     }
@@ -254,8 +287,32 @@ final class OverlayFile implements AutoCloseable {
         return pages;
     }
 
-    /** Forgets all blocks. What was cut short by an end of everything is done again by another call. */
+    /** Forgets all blocks or, when cut short, none or all: a mark comes first, and who finds it goes on. */
     void clear() throws IOException {
+        mark(EMPTYING);
+        empty();
+        mark(0);
+    }
+
+    private void finishEmptying(boolean writable) throws IOException {
+        if (writable) {
+            empty();
+            mark(0);
+        }
+    }
+
+    private void mark(int value) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment header = arena.allocate(HEADER);
+            disk.read(header, 0);
+            header.set(INT, MARK_AT, value);
+            header.set(INT, HEADER - 4, checksum(header));
+            disk.write(header.asSlice(LAST_SECTOR), LAST_SECTOR);
+        }
+        disk.sync();
+    }
+
+    private void empty() throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment page = arena.allocate(PAGE);
             for (int number = 0; number < unsaved.length(); number++) {

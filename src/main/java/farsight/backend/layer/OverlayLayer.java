@@ -54,9 +54,9 @@ final class OverlayLayer implements BlockDevice {
         boolean readOnly = settings.flag("read_only");
         FileDisk disk = FileDisk.open(path, !readOnly, !readOnly);
         try {
-            OverlayFile file = disk.size() == 0 && !readOnly
-                    ? OverlayFile.create(disk, below.size(), (int) block, below.description())
-                    : OverlayFile.open(disk, path);
+            OverlayFile file = readOnly
+                    ? OverlayFile.open(disk, path, false)
+                    : OverlayFile.openOrCreate(disk, below.size(), (int) block, below.description(), path);
             if (file.size() != below.size()) {
                 throw new DeviceException(
                         Errno.EINVAL,

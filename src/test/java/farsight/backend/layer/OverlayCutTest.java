@@ -2,14 +2,15 @@ package farsight.backend.layer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import farsight.backend.layer.Journal.Change;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -20,89 +21,12 @@ import org.junit.jupiter.api.io.TempDir;
  * each sector is as it was flushed or as something that was written later.
  */
 class OverlayCutTest {
-    private static final int SECTOR = 512;
+    private static final int SECTOR = Journal.SECTOR;
     private static final int BLOCK = 4096;
     private static final int SIZE = 40 * BLOCK + 1024;
 
     @TempDir
     Path directory;
-
-    /** A change of the file: {@code bytes} is null for a hole and for a size. */
-    private record Change(long offset, long length, byte[] bytes, boolean size) {}
-
-    /** The file of an overlay in memory, which remembers what was done to it; null stands for a sync. */
-    private static final class Journal implements Disk {
-        private final List<Change> changes = new ArrayList<>();
-        private byte[] content = new byte[0];
-
-        static Journal of(byte[] content) {
-            Journal journal = new Journal();
-            journal.content = content;
-            return journal;
-        }
-
-        private void change(Change change) {
-            changes.add(change);
-            content = apply(content, change);
-        }
-
-        @Override
-        public long size() {
-            return content.length;
-        }
-
-        @Override
-        public void read(MemorySegment target, long offset) {
-            MemorySegment.copy(MemorySegment.ofArray(content), offset, target, 0, target.byteSize());
-        }
-
-        @Override
-        public void write(MemorySegment source, long offset) {
-            change(new Change(offset, source.byteSize(), source.toArray(ValueLayout.JAVA_BYTE), false));
-        }
-
-        @Override
-        public void punch(long offset, long length) {
-            change(new Change(offset, length, null, false));
-        }
-
-        @Override
-        public void truncate(long size) {
-            change(new Change(size, 0, null, true));
-        }
-
-        @Override
-        public void sync() {
-            changes.add(null);
-        }
-
-        @Override
-        public long data(long offset) {
-            return offset;
-        }
-
-        @Override
-        public long hole(long offset) {
-            return content.length;
-        }
-
-        @Override
-        public void close() {}
-    }
-
-    private static byte[] apply(byte[] content, Change change) {
-        if (change.size) {
-            return Arrays.copyOf(content, (int) change.offset);
-        }
-        int end = (int) (change.offset + change.length);
-        byte[] result = content.length < end ? Arrays.copyOf(content, end) : content;
-        if (change.bytes == null) {
-            Arrays.fill(result, (int) change.offset, end, (byte) 0);
-        } else {
-            System.arraycopy(change.bytes, 0, result, (int) change.offset, change.bytes.length);
-        }
-        return result;
-    }
 
     /** What the sectors of the disk may be, at a number of changes: the values since the last flush. */
     private record Moment(int changes, byte[] flushed, List<byte[]> since) {}
@@ -113,64 +37,84 @@ class OverlayCutTest {
         return base;
     }
 
-    private OverlayLayer over(Journal journal, boolean fresh) throws IOException {
-        OverlayFile file = fresh ? OverlayFile.create(journal, SIZE, BLOCK, "base") : OverlayFile.open(journal, "cut");
+    private OverlayLayer over(Disk journal, byte[] below) throws IOException {
         Path path = directory.resolve("base.img");
-        java.nio.file.Files.write(path, base());
+        Files.write(path, below);
+        OverlayFile file = OverlayFile.openOrCreate(journal, SIZE, BLOCK, "base", "cut");
         return new OverlayLayer(file, LayersTest.file(path, SIZE), false);
     }
 
-    /** Random writes, zeroes and flushes, with a moment for each. */
-    private List<Moment> run(Journal journal, Random random) throws IOException {
+    private static byte[] read(OverlayLayer overlay) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment all = arena.allocate(SIZE);
+            overlay.read(all, 0);
+            return all.toArray(ValueLayout.JAVA_BYTE);
+        }
+    }
+
+    private static byte[] random(Random random, int length) {
+        byte[] data = new byte[length];
+        random.nextBytes(data);
+        return data;
+    }
+
+    /** Random writes, zeroes, trims and flushes, with a moment for each. */
+    private List<Moment> run(Journal journal, List<Change> history, Random random) throws IOException {
         List<Moment> moments = new ArrayList<>();
         byte[] now = base();
         byte[] flushed = now.clone();
         List<byte[]> since = new ArrayList<>();
-        try (OverlayLayer overlay = over(journal, true);
+        try (OverlayLayer overlay = over(journal, base());
                 Arena arena = Arena.ofConfined()) {
-            moments.add(new Moment(journal.changes.size(), flushed, List.of()));
-            for (int i = 0; i < 60; i++) {
+            moments.add(new Moment(history.size(), flushed, List.of()));
+            for (int i = 0; i < 80; i++) {
                 int offset = random.nextInt(SIZE / SECTOR - 24) * SECTOR;
                 int length = (1 + random.nextInt(24)) * SECTOR;
-                int before = journal.changes.size();
-                switch (random.nextInt(8)) {
+                switch (random.nextInt(10)) {
                     case 0, 1 -> {
                         overlay.flush();
                         // Until it has returned, it promises nothing.
-                        moments.add(new Moment(journal.changes.size() - 1, flushed, List.copyOf(since)));
+                        moments.add(new Moment(history.size() - 1, flushed, List.copyOf(since)));
                         flushed = now.clone();
                         since.clear();
                     }
-                    case 2 -> {
+                    case 2, 3 -> {
                         overlay.zero(offset, length, random.nextBoolean());
                         Arrays.fill(now, offset, offset + length, (byte) 0);
                         since.add(now.clone());
                     }
+                    case 4, 5 -> {
+                        overlay.trim(offset, Math.min(SIZE - offset, 4L * length));
+                        trimmed(now, read(overlay), offset, Math.min(SIZE, offset + 4 * length));
+                        since.add(now.clone());
+                    }
                     default -> {
-                        byte[] data = new byte[length];
-                        random.nextBytes(data);
+                        byte[] data = random(random, length);
                         overlay.write(arena.allocate(length).copyFrom(MemorySegment.ofArray(data)), offset);
                         System.arraycopy(data, 0, now, offset, length);
                         since.add(now.clone());
                     }
                 }
-                assertThat(journal.changes.size()).isGreaterThanOrEqualTo(before);
-                moments.add(new Moment(journal.changes.size(), flushed, List.copyOf(since)));
+                moments.add(new Moment(history.size(), flushed, List.copyOf(since)));
             }
         }
         return moments;
     }
 
-    private void check(byte[] content, Moment moment, String what) throws IOException {
-        if (content.length == 0) {
-            return; // an empty file becomes an overlay when it is opened
+    /** What a trim leaves: within its range zeroes or what was there, as it likes; outside all as it was. */
+    private static void trimmed(byte[] now, byte[] seen, int from, int end) {
+        for (int at = from; at < end; at += SECTOR) {
+            if (Arrays.equals(seen, at, at + SECTOR, new byte[SECTOR], 0, SECTOR)) {
+                Arrays.fill(now, at, at + SECTOR, (byte) 0);
+            }
         }
+        assertThat(seen).as("what a trim left").isEqualTo(now);
+    }
+
+    private void check(byte[] content, Moment moment, String what) throws IOException {
         byte[] seen;
-        try (OverlayLayer overlay = over(Journal.of(content), false);
-                Arena arena = Arena.ofConfined()) {
-            MemorySegment all = arena.allocate(SIZE);
-            overlay.read(all, 0);
-            seen = all.toArray(ValueLayout.JAVA_BYTE);
+        try (OverlayLayer overlay = over(Journal.of(content), base())) {
+            seen = read(overlay);
         }
         for (int at = 0; at < SIZE; at += SECTOR) {
             int from = at;
@@ -192,15 +136,12 @@ class OverlayCutTest {
     @Test
     void everyPrefixOfItsWritesIsAnOverlayWithAllThatWasFlushed() throws IOException {
         long seed = System.nanoTime();
-        Journal journal = new Journal();
-        List<Moment> moments = run(journal, new Random(seed));
+        List<Change> history = new ArrayList<>();
+        Journal journal = new Journal(history, new byte[0]);
+        List<Moment> moments = run(journal, history, new Random(seed));
         int last = moments.getLast().changes;
-        byte[] content = new byte[0];
         for (int cut = 0; cut <= last; cut++) {
-            check(content.clone(), at(moments, cut), "seed " + seed + ", cut " + cut + " of " + last);
-            if (cut < last && journal.changes.get(cut) != null) {
-                content = apply(content, journal.changes.get(cut));
-            }
+            check(journal.cut(cut, null), at(moments, cut), "seed " + seed + ", cut " + cut + " of " + last);
         }
         assertThat(last).isGreaterThan(50);
     }
@@ -210,38 +151,154 @@ class OverlayCutTest {
     void tornWritesAfterTheLastSyncHarmNothingThatWasFlushed() throws IOException {
         long seed = System.nanoTime();
         Random random = new Random(seed);
-        Journal journal = new Journal();
-        List<Moment> moments = run(journal, random);
-        int first = moments.getFirst().changes;
+        List<Change> history = new ArrayList<>();
+        Journal journal = new Journal(history, new byte[0]);
+        List<Moment> moments = run(journal, history, random);
         int last = moments.getLast().changes;
-        for (int cut = first; cut <= last; cut++) {
-            int synced = cut;
-            while (synced > 0 && journal.changes.get(synced - 1) != null) {
-                synced--;
-            }
+        for (int cut = 0; cut <= last; cut++) {
             for (int round = 0; round < 3; round++) {
-                byte[] content = new byte[0];
-                for (int i = 0; i < cut; i++) {
-                    Change change = journal.changes.get(i);
-                    if (change != null) {
-                        content = i < synced || change.size ? apply(content, change) : torn(content, change, random);
-                    }
-                }
-                check(content, at(moments, cut), "seed " + seed + ", cut " + cut + " torn after " + synced);
+                check(journal.cut(cut, random), at(moments, cut), "seed " + seed + ", torn at " + cut);
             }
         }
     }
 
-    private static byte[] torn(byte[] content, Change change, Random random) {
-        byte[] result = content;
-        BitSet kept = BitSet.valueOf(new long[] {random.nextLong(), random.nextLong()});
-        for (int at = 0; at < change.length; at += SECTOR) {
-            if (kept.get(at / SECTOR % 128)) {
-                int length = (int) Math.min(SECTOR, change.length - at);
-                byte[] part = change.bytes == null ? null : Arrays.copyOfRange(change.bytes, at, at + length);
-                result = apply(result, new Change(change.offset + at, length, part, false));
+    // ---- commit and discard --------------------------------------------------------------------------------------
+
+    /** An overlay with something in it, all flushed, and the image below it, in one history. */
+    private final class Stack {
+        final List<Change> history = new ArrayList<>();
+        final Journal cow = new Journal(history, new byte[0]);
+        final Journal image = new Journal(history, base());
+        final byte[] written;
+
+        Stack(Random random) throws IOException {
+            run(cow, history, random);
+            try (OverlayLayer overlay = over(cow, base())) {
+                written = read(overlay);
+            }
+            assertThat(written).isNotEqualTo(base());
+        }
+
+        OverlayFile open() throws IOException {
+            return OverlayFile.open(cow, "cut");
+        }
+    }
+
+    @Test
+    void aCommitCutAnywhereShowsTheSameAndIsDoneByAnother() throws IOException {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        Stack stack = new Stack(random);
+        int first = stack.history.size();
+        long blocks;
+        try (OverlayFile file = stack.open()) {
+            blocks = OverlayCare.commit(file, stack.image);
+        }
+        assertThat(blocks).isPositive();
+        assertThat(stack.image.content()).isEqualTo(stack.written);
+        int last = stack.history.size();
+        for (int cut = first; cut <= last; cut++) {
+            for (int round = 0; round < 4; round++) {
+                Random torn = round == 0 ? null : random;
+                String what = "seed " + seed + ", cut " + cut + " of " + first + " to " + last + ", round " + round;
+                Journal cow = Journal.of(stack.cow.cut(cut, torn));
+                Journal image = Journal.of(stack.image.cut(cut, torn));
+                try (OverlayLayer overlay = over(Journal.of(cow.content()), image.content())) {
+                    assertThat(read(overlay)).as(what).isEqualTo(stack.written);
+                }
+                try (OverlayFile file = OverlayFile.open(cow, "cut")) {
+                    OverlayCare.commit(file, image);
+                    assertThat(file.count()).isZero();
+                }
+                assertThat(image.content()).as(what + ", done again").isEqualTo(stack.written);
+                try (OverlayLayer overlay = over(cow, image.content())) {
+                    assertThat(read(overlay)).as(what + ", opened then").isEqualTo(stack.written);
+                }
             }
         }
-        return result;
+        assertThat(last - first).isGreaterThan((int) blocks);
+    }
+
+    /** Half of what was written, over what is below, would be a file system that never was. */
+    @Test
+    void aDiscardCutAnywhereForgetsAllOrNothing() throws IOException {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        Stack stack = new Stack(random);
+        int first = stack.history.size();
+        try (OverlayFile file = stack.open()) {
+            file.clear();
+        }
+        int last = stack.history.size();
+        int kept = 0;
+        int forgotten = 0;
+        for (int cut = first; cut <= last; cut++) {
+            for (int round = 0; round < 20; round++) {
+                String what = "seed " + seed + ", cut " + cut + " of " + first + " to " + last + ", round " + round;
+                Journal cow = Journal.of(stack.cow.cut(cut, round == 0 ? null : random));
+                byte[] seen;
+                try (OverlayLayer overlay = over(cow, base())) {
+                    seen = read(overlay);
+                }
+                boolean all = Arrays.equals(seen, stack.written);
+                assertThat(all || Arrays.equals(seen, base())).as(what).isTrue();
+                kept += all ? 1 : 0;
+                forgotten += all ? 0 : 1;
+                try (OverlayFile file = OverlayFile.open(cow, "cut")) {
+                    file.clear();
+                }
+                try (OverlayLayer overlay = over(cow, base())) {
+                    assertThat(read(overlay)).as(what + ", done again").isEqualTo(base());
+                }
+            }
+        }
+        assertThat(kept).isPositive();
+        assertThat(forgotten).isPositive();
+    }
+
+    /** The bits of a large overlay are in several sectors, of which a machine's end may leave any. */
+    @Test
+    void aDiscardTornWithinTheBitmapForgetsAllOrNothing() throws IOException {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        long far = 8L * SECTOR + 1;
+        List<Change> history = new ArrayList<>();
+        Journal cow = new Journal(history, new byte[0]);
+        int first;
+        try (OverlayFile file = OverlayFile.openOrCreate(cow, (far + 1) * BLOCK, BLOCK, "base", "cut")) {
+            file.add(0);
+            file.add(far);
+            file.flush();
+            first = history.size();
+            file.clear();
+        }
+        for (int cut = first; cut <= history.size(); cut++) {
+            for (int round = 0; round < 12; round++) {
+                try (OverlayFile file = OverlayFile.open(Journal.of(cow.cut(cut, random)), "cut")) {
+                    String what = "seed " + seed + ", cut " + cut + " from " + first;
+                    assertThat(file.has(0)).as(what).isEqualTo(file.has(far));
+                    assertThat(file.has(0) || cut > first).as(what).isTrue();
+                }
+            }
+        }
+    }
+
+    /** What is opened to be read only is not changed, also when something was cut short in it. */
+    @Test
+    void aDiscardCutShortIsNotFinishedByWhoOnlyReads() throws IOException {
+        Stack stack = new Stack(new Random(3));
+        int first = stack.history.size();
+        try (OverlayFile file = stack.open()) {
+            file.clear();
+        }
+        for (int cut = first; cut <= stack.history.size(); cut++) {
+            byte[] content = stack.cow.cut(cut, null);
+            List<Change> changes = new ArrayList<>();
+            Journal journal = new Journal(changes, content);
+            try (OverlayFile file = OverlayFile.open(journal, "cut", false)) {
+                assertThat(file.count() > 0).as("cut " + cut).isEqualTo(cut == first);
+            }
+            assertThat(changes).isEmpty();
+        }
     }
 }

@@ -6,16 +6,17 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
-/** Finds a partition in an MBR, with logical ones from 5 on, or in a GPT (UEFI specification, 5.3). */
+/** Finds a partition in an MBR, with logical ones from 5 on, or in a {@link Gpt}. */
 final class PartitionTable {
     /** A partition, in bytes. */
     record Range(long offset, long size) {}
 
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private static final int SECTOR = 512;
-    private static final long GPT_MAGIC = 0x5452415020494645L; // "EFI PART"
     private static final int TABLE = 446;
     private static final int ENTRY = 16;
     private static final int PROTECTIVE = 0xee;
@@ -33,22 +34,25 @@ final class PartitionTable {
         try (Arena arena = Arena.ofConfined()) {
             PartitionTable table = new PartitionTable(disk, arena);
             table.read(0);
-            if (table.type(0) == PROTECTIVE) {
-                return table.gpt(number);
+            for (int entry = 0; entry < 4; entry++) {
+                if (table.type(entry) == PROTECTIVE) {
+                    return Gpt.find(disk, number);
+                }
             }
             return number >= 1 && number <= 4 ? table.primary((int) number - 1) : table.logical(number);
         }
     }
 
     private void read(long offset) throws IOException {
-        if (offset < 0 || offset > disk.size() - SECTOR) {
+        if (offset > disk.size() - SECTOR) {
             throw PartitionLayer.wrong("there is no table of partitions: it would be past the end");
         }
         disk.read(sector, offset);
-        if (offset == 0
-                && sector.get(ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 510)
-                        != (short) 0xaa55) {
-            throw PartitionLayer.wrong("there is no table of partitions (no MBR, no GPT)");
+        if (sector.get(SHORT, SECTOR - 2) != (short) 0xaa55) {
+            throw PartitionLayer.wrong(
+                    offset == 0
+                            ? "there is no table of partitions (no MBR, no GPT)"
+                            : "the table of logical partitions at byte " + offset + " is damaged");
         }
     }
 
@@ -90,31 +94,5 @@ final class PartitionTable {
             at = extended(type(1)) ? base + first(1) : -1;
         }
         throw PartitionLayer.wrong("the MBR has no partition " + number);
-    }
-
-    /** The header is in the second block, and blocks may have 4096 bytes. */
-    private Range gpt(long number) throws IOException {
-        for (int block = SECTOR; block <= 4096; block *= 8) {
-            read(block);
-            if (sector.get(LONG, 0) != GPT_MAGIC) {
-                continue;
-            }
-            long entries = sector.get(LONG, 72) * block;
-            long count = Integer.toUnsignedLong(sector.get(INT, 80));
-            long each = Integer.toUnsignedLong(sector.get(INT, 84));
-            if (number < 1 || number > count || each < 128 || each > 4096) {
-                throw PartitionLayer.wrong("the GPT has no partition " + number);
-            }
-            long at = entries + (number - 1) * each;
-            read(at);
-            boolean used = (sector.get(LONG, 0) | sector.get(LONG, 8)) != 0;
-            long first = sector.get(LONG, 32);
-            long last = sector.get(LONG, 40);
-            if (!used || first < 0 || last < first || last >= Long.MAX_VALUE / block) {
-                throw PartitionLayer.wrong("the GPT has no partition " + number);
-            }
-            return new Range(first * block, (last - first + 1) * block);
-        }
-        throw PartitionLayer.wrong("the GPT's header is damaged");
     }
 }

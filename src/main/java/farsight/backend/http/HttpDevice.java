@@ -5,6 +5,7 @@ import farsight.backend.BlockSizes;
 import farsight.backend.DeviceException;
 import farsight.backend.Errno;
 import farsight.config.Sizes;
+import farsight.tls.Credentials;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.net.URI;
@@ -14,6 +15,10 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodySubscriber;
 import java.net.http.HttpResponse.BodySubscribers;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.cert.CertPathBuilderException;
+import java.security.cert.CertificateExpiredException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
@@ -24,6 +29,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLException;
 
 /**
  * A file of a web server by range requests (RFC 9110, 14). A file that changes meanwhile, by its entity tag or date, would
@@ -50,12 +57,15 @@ final class HttpDevice implements BlockDevice {
         this.headers = headers;
     }
 
-    static HttpDevice open(URI uri, Duration timeout, int retries, Map<String, String> headers) throws IOException {
-        HttpClient client = HttpClient.newBuilder()
-                .connectTimeout(timeout)
-                .followRedirects(HttpClient.Redirect.NORMAL)
-                .build();
-        HttpDevice device = new HttpDevice(client, uri, timeout, retries, headers);
+    /** @param certificates a directory as {@link Credentials} says; null for the authorities that the JDK knows */
+    static HttpDevice open(URI uri, Path certificates, Duration timeout, int retries, Map<String, String> headers)
+            throws IOException {
+        HttpClient.Builder client =
+                HttpClient.newBuilder().connectTimeout(timeout).followRedirects(HttpClient.Redirect.NORMAL);
+        if (certificates != null) {
+            client.sslContext(context(certificates));
+        }
+        HttpDevice device = new HttpDevice(client.build(), uri, timeout, retries, headers);
         try {
             device.look();
         } catch (IOException | RuntimeException e) {
@@ -63,6 +73,14 @@ final class HttpDevice implements BlockDevice {
             throw e;
         }
         return device;
+    }
+
+    private static SSLContext context(Path certificates) throws IOException {
+        try {
+            return Credentials.client(certificates, true);
+        } catch (IOException e) {
+            throw new DeviceException(Errno.EINVAL, e.getMessage(), e);
+        }
     }
 
     /** Asks for the first byte: whether ranges are served, of how much, and by which name of this state of the file. */
@@ -130,9 +148,26 @@ final class HttpDevice implements BlockDevice {
         }
     }
 
-    /** Some of the client's exceptions say nothing but their class. */
+    /** Some of the client's exceptions say nothing but their class, and those of TLS what only programmers know. */
     private static String reason(Throwable e) {
-        return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+            switch (cause) {
+                case CertificateExpiredException expired -> {
+                    return "TLS: the server's certificate has expired (" + expired.getMessage() + ")";
+                }
+                case CertPathBuilderException unknown -> {
+                    return "TLS: the server's certificate is signed by none of the authorities that are trusted;"
+                            + " tls_certificates names a directory with the ca-cert.pem of others";
+                }
+                case GeneralSecurityException wrong
+                when wrong.getCause() == null -> {
+                    return "TLS: the server's certificate: " + wrong.getMessage();
+                }
+                default -> {}
+            }
+        }
+        String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+        return e instanceof SSLException ? "TLS: " + message : message;
     }
 
     /** As many bytes as were asked for; more or fewer are a failure. */

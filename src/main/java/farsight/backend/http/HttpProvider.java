@@ -8,6 +8,7 @@ import farsight.backend.Setting;
 import farsight.backend.Settings;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -28,6 +29,10 @@ public final class HttpProvider implements BackendProvider {
     public List<Setting> exportSettings() {
         return List.of(
                 Setting.required("url", Setting.Type.STRING, "http://... or https://..."),
+                Setting.optional(
+                        "tls_certificates",
+                        Setting.Type.STRING,
+                        "directory of ca-cert.pem, and of client-cert.pem and client-key.pem; for https"),
                 Setting.optional("timeout", Setting.Type.DURATION, "how long an answer may take, 30 s unless told"),
                 Setting.optional(
                         "retries", Setting.Type.INTEGER, "how often a failed read is tried again, 2 unless told"),
@@ -51,6 +56,7 @@ public final class HttpProvider implements BackendProvider {
             public HttpDevice open(Settings export) throws IOException {
                 return HttpDevice.open(
                         uri(export.string("url").orElseThrow()),
+                        export.string("tls_certificates").map(Path::of).orElse(null),
                         export.duration("timeout").orElse(Duration.ofSeconds(30)),
                         Math.clamp(export.number("retries").orElse(2), 0, 100),
                         export.table("headers"));

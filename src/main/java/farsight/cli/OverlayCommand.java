@@ -1,8 +1,11 @@
 package farsight.cli;
 
 import farsight.backend.layer.OverlayCare;
+import farsight.client.NbdClient;
+import farsight.config.NbdUri;
 import farsight.config.Sizes;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
@@ -12,7 +15,12 @@ import picocli.CommandLine.Parameters;
         mixinStandardHelpOptions = true,
         description = "Look at the file of an overlay, write it into its image, or empty it, while no server uses it.",
         synopsisSubcommandLabel = "COMMAND",
-        footer = {"", "  farsight overlay info vm1.cow", "  farsight overlay commit vm1.cow base.img"})
+        footer = {
+            "",
+            "  farsight overlay info vm1.cow",
+            "  farsight overlay commit vm1.cow base.img",
+            "  farsight overlay commit vm1.cow 'nbd+unix:///base?socket=/tmp/disk.sock'"
+        })
 final class OverlayCommand {
 
     @Command(name = "info", mixinStandardHelpOptions = true, description = "Print what an overlay is and holds.")
@@ -31,10 +39,35 @@ final class OverlayCommand {
             description = "Write what an overlay has into the image below it, and empty it.")
     int commit(
             @Parameters(paramLabel = "FILE", description = "the overlay") String file,
-            @Parameters(paramLabel = "IMAGE", description = "the file or block device below it") String image)
+            @Parameters(paramLabel = "IMAGE", description = "the file, block device or export (nbd://...) below it")
+                    String image)
             throws IOException {
-        System.out.println(OverlayCare.commit(file, image) + " blocks written to " + image);
+        long blocks = image.contains("://") ? commitTo(file, image) : OverlayCare.commit(file, image);
+        System.out.println(blocks + " blocks written to " + image);
         return 0;
+    }
+
+    /** By way of a server that has the image, without the overlay, as another export: whatever storage that is. */
+    private static long commitTo(String file, String uri) throws IOException {
+        Words.checked(uri, NbdUri::parse);
+        try (NbdClient client = NbdClient.connect(uri)) {
+            return OverlayCare.commit(file, uri, new OverlayCare.Image() {
+                @Override
+                public long size() {
+                    return client.size();
+                }
+
+                @Override
+                public void write(MemorySegment source, long offset) throws IOException {
+                    client.write(source, offset, false);
+                }
+
+                @Override
+                public void sync() throws IOException {
+                    client.flush();
+                }
+            });
+        }
     }
 
     @Command(name = "discard", mixinStandardHelpOptions = true, description = "Forget what was written to an overlay.")

@@ -36,37 +36,56 @@ public final class OverlayCare {
         }
     }
 
+    /** What an overlay stands on, as far as a commit needs it. Whole transfers or an exception. */
+    public interface Image {
+        /** Bytes. */
+        long size() throws IOException;
+
+        /** @param source memory that any thread may use */
+        void write(MemorySegment source, long offset) throws IOException;
+
+        /** Makes everything so far stable. */
+        void sync() throws IOException;
+    }
+
+    /** Like {@link #commit(String, String, Image)}, into a file or block device. */
+    public static long commit(String path, String image) throws IOException {
+        try (FileDisk base = FileDisk.open(image, true, false)) {
+            return commit(path, image, base);
+        }
+    }
+
     /**
      * Writes what the overlay has into the image that it stands on, and empties it. What was cut short is done by another
      * call: the overlay is emptied after all is stable in the image. Until then the image alone is a mixture.
      *
+     * @param name of the image, for messages
      * @return how many blocks that were
      */
-    public static long commit(String path, String image) throws IOException {
+    public static long commit(String path, String name, Image image) throws IOException {
         FileDisk disk = FileDisk.open(path, true, false);
-        try (OverlayFile file = OverlayFile.open(disk, path);
-                FileDisk base = FileDisk.open(image, true, false)) {
-            if (base.size() != file.size()) {
+        try (OverlayFile file = OverlayFile.open(disk, path)) {
+            if (image.size() != file.size()) {
                 throw OverlayFile.wrong(
-                        image, "has " + base.size() + " bytes, and the overlay belongs over " + file.size());
+                        name, "has " + image.size() + " bytes, and the overlay belongs over " + file.size());
             }
-            return commit(file, base);
+            return commit(file, image);
         }
     }
 
-    static long commit(OverlayFile file, Disk base) throws IOException {
+    static long commit(OverlayFile file, Image image) throws IOException {
         long blocks = file.count();
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             MemorySegment block = arena.allocate(file.block());
             for (long at = 0; at < file.size(); at += file.block()) {
                 if (file.has(at / file.block())) {
                     MemorySegment content = block.asSlice(0, Math.min(file.block(), file.size() - at));
                     file.read(content, at);
-                    base.write(content, at);
+                    image.write(content, at);
                 }
             }
         }
-        base.sync();
+        image.sync();
         file.clear();
         return blocks;
     }

@@ -22,6 +22,7 @@ import java.security.cert.CertificateExpiredException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -40,6 +41,8 @@ final class HttpDevice implements BlockDevice {
     private static final Pattern CONTENT_RANGE = Pattern.compile("bytes (\\d+)-(\\d+)/(\\d+)");
     private static final int OK = 200;
     private static final int PARTIAL = 206;
+    private static final Set<Integer> REDIRECTS = Set.of(301, 302, 303, 307, 308);
+    private static final int MOST_REDIRECTS = 5;
 
     private final HttpClient client;
     private final URI uri;
@@ -61,7 +64,7 @@ final class HttpDevice implements BlockDevice {
     static HttpDevice open(URI uri, Path certificates, Duration timeout, int retries, Map<String, String> headers)
             throws IOException {
         HttpClient.Builder client =
-                HttpClient.newBuilder().connectTimeout(timeout).followRedirects(HttpClient.Redirect.NORMAL);
+                HttpClient.newBuilder().connectTimeout(timeout).followRedirects(HttpClient.Redirect.NEVER);
         if (certificates != null) {
             client.sslContext(context(certificates));
         }
@@ -107,7 +110,7 @@ final class HttpDevice implements BlockDevice {
 
     private Answer first() throws IOException {
         try {
-            return send(range(0, 1), 1);
+            return ask(0, 1);
         } catch (DeviceException e) {
             throw e;
         } catch (IOException e) {
@@ -115,11 +118,44 @@ final class HttpDevice implements BlockDevice {
         }
     }
 
-    private HttpRequest range(long offset, long length) {
-        HttpRequest.Builder request = HttpRequest.newBuilder(uri)
+    /** Asks for a range, wherever that is now: the server may name another place each time. */
+    private Answer ask(long offset, int length) throws IOException {
+        URI place = uri;
+        for (int i = 0; i <= MOST_REDIRECTS; i++) {
+            Answer answer = send(range(place, offset, length), length);
+            String location = answer.headers().firstValue("Location").orElse(null);
+            if (location == null || !REDIRECTS.contains(answer.status())) {
+                return answer;
+            }
+            place = next(place, location);
+        }
+        throw new IOException("more than " + MOST_REDIRECTS + " redirects");
+    }
+
+    private static URI next(URI place, String location) throws IOException {
+        URI next;
+        try {
+            next = place.resolve(location);
+        } catch (IllegalArgumentException e) {
+            throw new IOException("the server redirects to what is no URL", e);
+        }
+        boolean secure = "https".equals(next.getScheme());
+        boolean plain = "http".equals(next.getScheme()) && "http".equals(place.getScheme());
+        if (next.getHost() == null || !secure && !plain) {
+            throw new IOException("the server redirects to " + next.getScheme() + ", which is not followed from "
+                    + place.getScheme());
+        }
+        return next;
+    }
+
+    private HttpRequest range(URI place, long offset, long length) {
+        HttpRequest.Builder request = HttpRequest.newBuilder(place)
                 .timeout(timeout)
                 .header("Range", "bytes=" + offset + "-" + (offset + length - 1));
-        headers.forEach(request::setHeader);
+        // What proves to one server who is asking is not for another one that it names.
+        if (place.getScheme().equals(uri.getScheme()) && place.getAuthority().equals(uri.getAuthority())) {
+            headers.forEach(request::setHeader);
+        }
         if (validator != null) {
             request.header("If-Range", validator);
         }
@@ -194,7 +230,7 @@ final class HttpDevice implements BlockDevice {
         IOException failure = null;
         for (int attempt = 0; attempt <= retries; attempt++) {
             try {
-                Answer answer = send(range(offset, target.byteSize()), (int) target.byteSize());
+                Answer answer = ask(offset, (int) target.byteSize());
                 if (checked(answer, offset, target.byteSize())) {
                     target.copyFrom(MemorySegment.ofArray(answer.body()));
                     return;

@@ -29,6 +29,7 @@ final class OverlayFile implements AutoCloseable {
     private static final int WORDS = PAGE / Long.BYTES;
     private static final int MOST_BASE = 1024;
     private static final int BASE_AT = 64;
+    private static final long MOST_BLOCKS = 1L << 31;
 
     /** The header's last sector has its mark and its checksum, so that the mark changes in one piece. */
     private static final int LAST_SECTOR = HEADER - 512;
@@ -69,7 +70,13 @@ final class OverlayFile implements AutoCloseable {
 
     /** Opens one that is written, and makes it if there is none or if its making was cut short. */
     static OverlayFile openOrCreate(Disk disk, long size, int block, String base, String path) throws IOException {
-        return unmade(disk) ? create(disk, size, block, base) : open(disk, path);
+        if (!unmade(disk)) {
+            return open(disk, path);
+        }
+        if (!fits(size, block)) {
+            throw wrong(path, "would have more than " + MOST_BLOCKS + " blocks; make block larger");
+        }
+        return create(disk, size, block, base);
     }
 
     /** A file grows past the header only after that is stable, so one that has not holds no block. */
@@ -128,7 +135,7 @@ final class OverlayFile implements AutoCloseable {
             if (page.get(INT, 8) != VERSION) {
                 throw wrong(path, "is an overlay of version " + page.get(INT, 8) + "; this program knows " + VERSION);
             }
-            if (size < 0 || !validBlock(block) || length < 0 || length > MOST_BASE) {
+            if (size < 0 || !validBlock(block) || !fits(size, block) || length < 0 || length > MOST_BASE) {
                 throw wrong(path, "is no overlay: its header makes no sense");
             }
             byte[] name = page.asSlice(BASE_AT, length).toArray(ValueLayout.JAVA_BYTE);
@@ -144,6 +151,11 @@ final class OverlayFile implements AutoCloseable {
 
     static boolean validBlock(long block) {
         return Long.bitCount(block) == 1 && block >= 4096 && block <= 2 << 20;
+    }
+
+    /** Each block takes a bit of memory. */
+    private static boolean fits(long size, int block) {
+        return size / block < MOST_BLOCKS;
     }
 
     static DeviceException wrong(String path, String why) {

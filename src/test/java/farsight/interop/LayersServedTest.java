@@ -75,6 +75,12 @@ class LayersServedTest {
         return Commands.command(words).limit(LIMIT).run().expectSuccess().stdout();
     }
 
+    /** Runs Python with a handle {@code h} that is not connected. */
+    private static String python(String script) {
+        Requires.tool("nbdsh", "libnbd-bin python3-libnbd");
+        return run("/usr/bin/python3", "-c", "import nbd\nh = nbd.NBD()\n" + script);
+    }
+
     private static String farsight(String... words) {
         String[] all = new String[words.length + 1];
         all[0] = Project.launcher().toString();
@@ -115,6 +121,60 @@ class LayersServedTest {
         assertThat(run("nbdinfo", uri("plain")))
                 .doesNotContain("farsight:depth")
                 .contains("farsight:dirty");
+    }
+
+    @Test
+    void oneRequestIsAnsweredForEveryContextThatWasAgreedOn() throws IOException {
+        serve(overlay("a.cow"));
+        String script = """
+            h.add_meta_context("base:allocation")
+            h.add_meta_context("farsight:depth")
+            h.set_export_name("disk")
+            h.connect_unix("%s")
+            h.zero(64 << 10, 1 << 20)
+            answers = {}
+            def note(context, offset, entries, error):
+                answers.setdefault(context, []).append((offset, list(entries)))
+            h.block_status(2 << 20, 0, note)
+            for context in sorted(answers):
+                print(context, answers[context])
+            answers = {}
+            h.block_status(2 << 20, 1 << 20, note, nbd.CMD_FLAG_REQ_ONE)
+            for context in sorted(answers):
+                print(context, answers[context])
+            """;
+        assertThat(python(script.formatted(folder.resolve("nbd")))).isEqualTo("""
+            base:allocation [(0, [1048576, 0, 65536, 3, 983040, 0])]
+            farsight:depth [(0, [1048576, 2, 65536, 1, 983040, 2])]
+            base:allocation [(1048576, [65536, 3])]
+            farsight:depth [(1048576, [65536, 1])]
+            """);
+    }
+
+    @Test
+    void contextsAreListedByWhatIsAskedFor() throws IOException {
+        serve(overlay("a.cow"));
+        String script = """
+            h.set_opt_mode(True)
+            h.connect_unix("%s")
+            def listed(*queries):
+                names = []
+                h.clear_meta_contexts()
+                for query in queries:
+                    h.add_meta_context(query)
+                h.opt_list_meta_context(names.append)
+                return sorted(names)
+            for export in ("disk", "plain"):
+                h.set_export_name(export)
+                print(listed(), listed("base:"), listed("farsight:"), listed("base:", "farsight:"), listed("other:"))
+            h.opt_abort()
+            """;
+        assertThat(python(script.formatted(folder.resolve("nbd")))).isEqualTo("""
+            ['base:allocation', 'farsight:depth', 'farsight:dirty'] ['base:allocation'] \
+            ['farsight:depth', 'farsight:dirty'] ['base:allocation', 'farsight:depth', 'farsight:dirty'] []
+            ['base:allocation', 'farsight:dirty'] ['base:allocation'] ['farsight:dirty'] \
+            ['base:allocation', 'farsight:dirty'] []
+            """);
     }
 
     @Test

@@ -24,7 +24,10 @@ public interface Backend extends AutoCloseable {
         return open(export);
     }
 
-    /** What could be opened, as export specs without the backend's name; empty when this cannot be listed. */
+    /**
+     * What could be opened by {@link #openTyped}, as export specs without the backend's name; empty when this cannot be
+     * listed. Clients get no answer that comes late. {@link #close} may be called meanwhile.
+     */
     default List<String> list() throws IOException {
         return List.of();
     }

@@ -14,7 +14,6 @@ import java.io.UncheckedIOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -35,9 +34,6 @@ import java.util.function.Supplier;
  */
 final class Exports implements AutoCloseable {
     private static final Logger LOG = System.getLogger(Exports.class.getName());
-
-    /** How many exports are listed at most. */
-    private static final int MOST_LISTED = 10_000;
 
     /** What is noted as changed together; more for large exports, whose map has at most this many bits. */
     private static final long DIRTY_GRANULE = 64 << 10;
@@ -75,6 +71,7 @@ final class Exports implements AutoCloseable {
     }
 
     private volatile Catalog catalog;
+    private final ExportList list = new ExportList(ExportList.LIMIT);
     private final Map<String, Entry> open = new HashMap<>();
     private final Map<Export, Entry> entries = new HashMap<>();
     private final Map<String, GranuleMap> changes = new HashMap<>();
@@ -167,30 +164,12 @@ final class Exports implements AutoCloseable {
 
     /** The exports that the configuration names. */
     List<String> listed() {
-        return listed(catalog);
+        return catalog.configured().keySet().stream().sorted().toList();
     }
 
-    private static List<String> listed(Catalog offered) {
-        return offered.configured().keySet().stream().sorted().toList();
-    }
-
-    /** An export as NBD_OPT_LIST tells it. */
-    record Listed(String name, String description) {}
-
-    /**
-     * All that can be listed: what the configuration names, and what backends know that clients may name. On a thread of
-     * its own.
-     */
-    CompletableFuture<List<Listed>> list() {
-        CompletableFuture<List<Listed>> result = new CompletableFuture<>();
-        Thread.ofPlatform().name("list-exports").daemon(true).start(() -> {
-            try {
-                result.complete(listAll());
-            } catch (RuntimeException | Error e) {
-                result.completeExceptionally(e);
-            }
-        });
-        return result;
+    /** All that can be listed, soon. */
+    CompletableFuture<List<ExportList.Listed>> list() {
+        return list.of(catalog);
     }
 
     /** Who may open it; names that clients type are for everybody whom the server serves. */
@@ -198,26 +177,6 @@ final class Exports implements AutoCloseable {
         Catalog offered = catalog;
         ExportConfig config = offered.configured().get(offered.canonical(asked));
         return config == null ? ExportAccess.OPEN : config.access();
-    }
-
-    private List<Listed> listAll() {
-        List<Listed> all = new ArrayList<>();
-        Catalog offered = catalog;
-        for (String name : listed(offered)) {
-            all.add(new Listed(name, offered.configured().get(name).description()));
-        }
-        for (String backend : offered.typed().stream().sorted().toList()) {
-            try {
-                for (String spec : offered.backends().get(backend).list()) {
-                    if (all.size() < MOST_LISTED) {
-                        all.add(new Listed(backend + ":" + spec, ""));
-                    }
-                }
-            } catch (IOException | RuntimeException e) {
-                LOG.log(Level.WARNING, "backend {0} cannot list its exports: {1}", backend, e.getMessage());
-            }
-        }
-        return all;
     }
 
     /** What may be asked about the blocks of an export, which is not opened for this; empty when there is none of that name. */

@@ -259,7 +259,7 @@ final class Handshake implements Phase {
         exports.list().whenComplete((all, error) -> loop.loop().execute(() -> listed(all, error)));
     }
 
-    private void listed(List<Exports.Listed> all, Throwable error) {
+    private void listed(List<ExportList.Listed> all, Throwable error) {
         busy = false;
         if (closed) {
             connection.gone();

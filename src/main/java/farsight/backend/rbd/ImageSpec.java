@@ -47,11 +47,16 @@ record ImageSpec(String pool, String namespace, String image, String snapshot) {
 
     /** Whether a pattern such as {@code pool/*} means it; {@code *} stands for anything but a slash. */
     boolean matches(String pattern) {
+        return fits(path(), pattern);
+    }
+
+    /** Whether a text is what a pattern means, or a part of it what that part means. */
+    static boolean fits(String text, String pattern) {
         StringBuilder regex = new StringBuilder();
         for (char c : pattern.toCharArray()) {
             regex.append(c == '*' ? "[^/]*" : Pattern.quote(String.valueOf(c)));
         }
-        return path().matches(regex.toString());
+        return text.matches(regex.toString());
     }
 
     /** Without the snapshot. */

@@ -8,6 +8,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -90,6 +92,35 @@ final class RadosCluster implements AutoCloseable {
         }
     }
 
+    /** The names of all pools, whether this user may use them or not. */
+    List<String> pools() throws DeviceException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment names = MemorySegment.NULL;
+            while (true) {
+                int needed = Rbd.rados_pool_list(handle, names, names.byteSize());
+                RbdError.check(needed, "the pools of the cluster");
+                if (needed <= names.byteSize()) {
+                    return strings(names, needed);
+                }
+                names = arena.allocate(needed);
+            }
+        }
+    }
+
+    /** Strings that follow each other, each with its NUL; an empty one may end them before the memory does. */
+    static List<String> strings(MemorySegment memory, long length) {
+        List<String> strings = new ArrayList<>();
+        long end;
+        for (long at = 0; at < length && memory.get(ValueLayout.JAVA_BYTE, at) != 0; at = end + 1) {
+            end = at;
+            while (memory.get(ValueLayout.JAVA_BYTE, end) != 0) {
+                end++;
+            }
+            strings.add(memory.getString(at));
+        }
+        return strings;
+    }
+
     static void closePool(MemorySegment context) {
         Rbd.rados_ioctx_destroy(context);
     }
@@ -118,12 +149,13 @@ final class RadosCluster implements AutoCloseable {
         }
     }
 
-    /** Not when it is lost: its last image has closed it, or will. */
+    /** With its last user, who may be waiting for the cluster; that one has closed it, or will, when it is lost. */
     @Override
     public void close() {
         boolean mine;
         synchronized (this) {
-            mine = !lost;
+            mine = users == 0 && !lost;
+            lost = true;
         }
         if (mine) {
             Rbd.rados_shutdown(handle);

@@ -4,12 +4,10 @@ import farsight.backend.DeviceException;
 import farsight.backend.Errno;
 import farsight.backend.Settings;
 import farsight.bindings.rbd.Rbd;
-import farsight.bindings.rbd.rbd_image_spec_t;
 import farsight.config.Sizes;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,7 +18,6 @@ import java.util.Map;
  */
 public final class RbdAdmin implements AutoCloseable {
     private static final String DEFAULT_POOL = "rbd";
-    private static final int ERANGE = 34;
 
     private final RadosCluster cluster;
 
@@ -95,28 +92,7 @@ public final class RbdAdmin implements AutoCloseable {
         int slash = place.indexOf('/');
         String pool = slash >= 0 ? place.substring(0, slash) : place.isEmpty() ? DEFAULT_POOL : place;
         String namespace = slash >= 0 ? place.substring(slash + 1) : "";
-        return inPool(pool, namespace, (context, arena) -> {
-            MemorySegment count = arena.allocateFrom(ValueLayout.JAVA_LONG, 256L);
-            while (true) {
-                long room = count.get(ValueLayout.JAVA_LONG, 0);
-                MemorySegment images = rbd_image_spec_t.allocateArray(room, arena);
-                int result = Rbd.rbd_list2(context, images, count);
-                if (result != -ERANGE) {
-                    RbdError.check(result, "the images of '" + pool + "'");
-                    return names(images, count.get(ValueLayout.JAVA_LONG, 0));
-                }
-            }
-        });
-    }
-
-    private static List<String> names(MemorySegment images, long count) {
-        List<String> names = new ArrayList<>();
-        for (long i = 0; i < count; i++) {
-            names.add(ImageHandle.text(rbd_image_spec_t.name(rbd_image_spec_t.asSlice(images, i))));
-        }
-        Rbd.rbd_image_spec_list_cleanup(images, count);
-        names.sort(null);
-        return names;
+        return ImageListing.images(cluster, pool, namespace);
     }
 
     /** Makes an image with the cluster's default features. */

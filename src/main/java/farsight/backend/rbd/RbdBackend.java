@@ -12,6 +12,9 @@ import java.util.List;
 final class RbdBackend implements Backend {
     private static final long MOST_HANDLES = 64;
 
+    /** What may be named without {@code allow}. */
+    private static final List<String> EVERYTHING = List.of("*/*", "*/*/*");
+
     private final Settings settings;
     private final List<String> allow;
     private final RadosCluster[] clusters;
@@ -41,20 +44,43 @@ final class RbdBackend implements Backend {
     public Device open(Settings export) throws IOException {
         RbdLibrary.require();
         ImageSpec spec = ImageSpec.of(export);
+        return connected(cluster -> RbdDevice.open(cluster, spec, export));
+    }
+
+    @Override
+    public List<String> list() throws IOException {
+        RbdLibrary.require();
+        List<String> patterns = settings.has("allow") ? allow : EVERYTHING;
+        if (patterns.isEmpty()) {
+            return List.of();
+        }
+        return connected(cluster -> {
+            List<String> images = new ImageListing(cluster, patterns).images();
+            cluster.release();
+            return images;
+        });
+    }
+
+    /** Something that keeps the connection for itself when it succeeds. */
+    private interface ClusterCall<T> {
+        T with(RadosCluster cluster) throws IOException;
+    }
+
+    private <T> T connected(ClusterCall<T> call) throws IOException {
         try {
-            return open(spec, export);
+            return once(call);
         } catch (DeviceException e) {
             if (e.errno() != Errno.ESHUTDOWN) {
                 throw e;
             }
-            return open(spec, export); // on a connection that the cluster does not know yet
+            return once(call); // on a connection that the cluster does not know yet
         }
     }
 
-    private Device open(ImageSpec spec, Settings export) throws IOException {
+    private <T> T once(ClusterCall<T> call) throws IOException {
         RadosCluster cluster = cluster();
         try {
-            return RbdDevice.open(cluster, spec, export);
+            return call.with(cluster);
         } catch (IOException | RuntimeException e) {
             if (e instanceof DeviceException device && device.errno() == Errno.ESHUTDOWN) {
                 cluster.lost();

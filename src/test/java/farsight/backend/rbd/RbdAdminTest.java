@@ -2,6 +2,7 @@ package farsight.backend.rbd;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import farsight.backend.Settings;
 import farsight.tools.Commands;
 import farsight.tools.MiniCeph;
 import farsight.tools.Project;
@@ -11,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -141,5 +143,22 @@ class RbdAdminTest {
         expectRefusal(farsight("ls", "--ceph-conf", ceph.conf().toString(), "--ceph-user", "nobody"), "client.nobody");
         assertThat(rbd("create", "--size", "much", "image").exit()).isEqualTo(MISUSED);
         assertThat(farsight().exit()).isEqualTo(MISUSED);
+    }
+
+    @Test
+    void aServerListsSoManyImagesAndNoMore() throws IOException {
+        ceph("namespace", "create", "rbd/many");
+        Settings section = new Settings(
+                Map.of("ceph_conf", ceph.conf().toString(), "ceph_user", "farsight", "allow", List.of("rbd/many/*")));
+        try (RbdAdmin admin = RbdAdmin.connect(section);
+                RbdBackend backend = new RbdBackend(section)) {
+            for (int i = 0; i < ImageListing.MOST; i++) {
+                admin.create("rbd/many/" + (1000 + i), 1 << 20);
+            }
+            assertThat(backend.list()).hasSize(ImageListing.MOST).contains("rbd/many/1999");
+            admin.create("rbd/many/2000", 1 << 20);
+            assertThat(admin.list("rbd/many")).hasSize(ImageListing.MOST + 1);
+            assertThat(backend.list()).hasSize(ImageListing.MOST).contains("rbd/many/1999");
+        }
     }
 }

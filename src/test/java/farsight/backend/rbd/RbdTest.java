@@ -59,6 +59,16 @@ class RbdTest {
     }
 
     private static RunningCommand startServer(String name) throws IOException {
+        return startServer(name, """
+            allow = ["rbd/*", "rbd/space/*"]
+
+            [exports.pinned]
+            backend = "rbd"
+            image = "pinned"
+            """);
+    }
+
+    private static RunningCommand startServer(String name, String more) throws IOException {
         Path config = directory.resolve(name + ".toml");
         Files.writeString(config, """
             [server]
@@ -67,16 +77,26 @@ class RbdTest {
             [rbd]
             ceph_conf = "%3$s"
             ceph_user = "farsight"
-            allow = ["rbd/*", "rbd/space/*"]
-
-            [exports.pinned]
-            backend = "rbd"
-            image = "pinned"
-            """.formatted(directory, name, ceph.conf()));
+            %4$s
+            """.formatted(directory, name, ceph.conf(), more));
         RunningCommand started = Commands.command(Project.launcher().toString(), "server", config.toString())
                 .start();
         started.awaitStdout(READY, Duration.ofSeconds(30));
         return started;
+    }
+
+    private static final Pattern LISTED = Pattern.compile("\"export-name\": \"([^\"]*)\"");
+
+    /** What nbdinfo lists of a server. */
+    private static List<String> listed(String name) {
+        Requires.tool("nbdinfo", "libnbd-bin");
+        String all = Commands.command(
+                        "nbdinfo", "--list", "--json", "nbd+unix://?socket=" + directory + "/" + name + ".sock")
+                .limit(Duration.ofSeconds(60))
+                .run()
+                .expectSuccess()
+                .stdout();
+        return LISTED.matcher(all).results().map(result -> result.group(1)).toList();
     }
 
     private static String uri(String export) {
@@ -270,6 +290,92 @@ class RbdTest {
         return Long.parseLong(matcher.group(1));
     }
 
+    // ---- what is listed ------------------------------------------------------------------------------------------
+
+    /** Lists, without looking into anything, until a name is there. */
+    private static String awaitListed(String server, String name) {
+        Requires.tool("nbdsh", "libnbd-bin python3-libnbd");
+        String script = """
+            import nbd
+            h = nbd.NBD()
+            h.set_opt_mode(True)
+            h.connect_unix("%s/%s.sock")
+            h.opt_list(lambda name, description: print(name))
+            h.opt_abort()
+            """.formatted(directory, server);
+        long deadline = System.nanoTime() + LONG.toNanos();
+        String now;
+        do {
+            now = Commands.command("/usr/bin/python3", "-c", script)
+                    .run()
+                    .expectSuccess()
+                    .stdout();
+        } while (!now.contains(name) && System.nanoTime() < deadline);
+        assertThat(now).contains(name);
+        return now;
+    }
+
+    private static void createListed() {
+        create("listed-1", "8M");
+        create("listed-2", "8M");
+        create("unlisted", "8M");
+        for (String namespace : List.of("shown", "hidden")) {
+            ceph.rbd("namespace", "create", "rbd/" + namespace).expectSuccess();
+            ceph.rbd("create", "--size", "8M", "rbd/" + namespace + "/within").expectSuccess();
+        }
+        ceph.ceph("osd", "pool", "create", "foreign", "1").expectSuccess();
+    }
+
+    @Test
+    void imagesAreListedAsAllowedAndWithoutThatAllThatTheUserMayList() throws IOException {
+        createListed();
+        String export = "[exports.plain]\nbackend = \"memory\"\nsize = \"1MiB\"\n";
+        try (RunningCommand some = startServer("some", "allow = [\"rbd/listed*\", \"r*/sh*/*\"]\n" + export);
+                RunningCommand all = startServer("all", export);
+                RunningCommand foreign = startServer("foreign", "allow = [\"foreign/*\"]\n" + export)) {
+            assertThat(listed("some"))
+                    .containsExactly("plain", "rbd:rbd/listed-1", "rbd:rbd/listed-2", "rbd:rbd/shown/within");
+            assertThat(listed("all"))
+                    .contains(
+                            "plain",
+                            "rbd:rbd/listed-1",
+                            "rbd:rbd/listed-2",
+                            "rbd:rbd/unlisted",
+                            "rbd:rbd/shown/within",
+                            "rbd:rbd/hidden/within");
+            assertThat(listed("foreign")).containsExactly("plain");
+            foreign.awaitStderr(
+                    Pattern.compile("backend 'rbd' cannot list its exports: .*'foreign'.*its capabilities"),
+                    Duration.ofSeconds(10));
+            for (RunningCommand each : List.of(some, all)) {
+                each.terminate();
+                assertThat(each.await(Duration.ofSeconds(30)).expectSuccess().stderr())
+                        .doesNotContain("cannot list");
+            }
+        }
+    }
+
+    @Test
+    void anObjectStoreThatIsAwayHoldsUpNoList() throws IOException {
+        create("awaited", "8M");
+        String export = "[exports.plain]\nbackend = \"memory\"\nsize = \"1MiB\"\n";
+        try (RunningCommand other = startServer("away", "allow = [\"rbd/awaited\"]\n" + export)) {
+            ceph.verb("kill-osd");
+            try {
+                assertThat(listed("away")).containsExactly("plain");
+                assertThat(listed("away")).containsExactly("plain");
+            } finally {
+                ceph.verb("start-osd");
+            }
+            assertThat(awaitListed("away", "rbd:rbd/awaited")).isEqualTo("plain\nrbd:rbd/awaited\n");
+            // The other tests' server also has to find the object store again.
+            awaitListed("server", "rbd:rbd/awaited");
+            other.terminate();
+            assertThat(other.await(Duration.ofSeconds(30)).expectSuccess().stderr())
+                    .containsOnlyOnce("backend 'rbd' cannot list its exports: no answer within 5000 ms");
+        }
+    }
+
     // ---- what is refused, and how --------------------------------------------------------------------------------
 
     @Test
@@ -314,6 +420,9 @@ class RbdTest {
             [rbd]
             ceph_conf = "%2$s"
             ceph_user = "farsight"
+            [exports.plain]
+            backend = "memory"
+            size = "1MiB"
             """.formatted(directory, conf));
         try (RunningCommand nowhere = Commands.command(Project.launcher().toString(), "server", config.toString())
                 .start()) {
@@ -324,6 +433,12 @@ class RbdTest {
                     .run();
             assertThat(result.exit()).isNotZero();
             nowhere.awaitStderr(Pattern.compile("no monitor answers|cannot be opened"), Duration.ofSeconds(10));
+            long start = System.nanoTime();
+            assertThat(listed("nowhere")).containsExactly("plain");
+            assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(9));
+            nowhere.terminate();
+            assertThat(nowhere.await(Duration.ofSeconds(30)).expectSuccess().stderr())
+                    .containsOnlyOnce("cannot list its exports");
         }
     }
 

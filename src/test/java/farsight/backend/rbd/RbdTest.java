@@ -364,6 +364,11 @@ class RbdTest {
             try {
                 assertThat(listed("away")).containsExactly("plain");
                 assertThat(listed("away")).containsExactly("plain");
+                try (RunningCommand leaving = startServer("leaving", export)) {
+                    assertThat(listed("leaving")).containsExactly("plain");
+                    leaving.terminate(); // while it still asks
+                    leaving.await(Duration.ofSeconds(30)).expectSuccess();
+                }
             } finally {
                 ceph.verb("start-osd");
             }

@@ -2,6 +2,8 @@ package farsight.config;
 
 import java.net.InetAddress;
 import java.security.cert.X509Certificate;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -18,5 +20,20 @@ public record ClientIdentity(InetAddress address, int user, Set<Integer> groups,
 
     public ClientIdentity {
         groups = Set.copyOf(groups);
+    }
+
+    /**
+     * For people: the number of the user, and the subject of the certificate (RFC 2253) behind it, which ends the text
+     * since it may be anything that its authority has signed. Empty when neither is known.
+     */
+    public String known() {
+        List<String> words = new ArrayList<>();
+        if (user != NOBODY) {
+            words.add("user " + Integer.toUnsignedString(user));
+        }
+        if (certificate != null) {
+            words.add("certificate '" + certificate.getSubjectX500Principal().getName() + "'");
+        }
+        return String.join(", ", words);
     }
 }

@@ -163,7 +163,14 @@ final class Connection implements ChannelHandler {
     void transmit(Export chosen, Terms terms, Buffer rest, int length) {
         export = chosen;
         server.settled(this);
-        LOG.log(Level.INFO, "{0}: opened export ''{1}'' ({2} bytes)", peer, chosen.name(), chosen.size());
+        String who = identity().known();
+        LOG.log(
+                Level.INFO,
+                "{0}: opened export ''{1}'' ({2} bytes){3}",
+                peer,
+                chosen.name(),
+                chosen.size(),
+                who.isEmpty() ? "" : " for " + who);
         usage = new Usage(chosen, isSecure(), System.nanoTime());
         event = new ConnectionEvent(peer.toString(), chosen.name(), isSecure());
         if (chosen.home() == null || chosen.home() == loop) {

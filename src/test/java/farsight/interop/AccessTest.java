@@ -7,7 +7,9 @@ import farsight.backend.memory.MemoryProvider;
 import farsight.config.ServerConfig;
 import farsight.server.Server;
 import farsight.tools.Commands;
+import farsight.tools.Project;
 import farsight.tools.Requires;
+import farsight.tools.RunningCommand;
 import farsight.tools.TestAuthority;
 import farsight.tools.WireClient;
 import java.io.IOException;
@@ -19,6 +21,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,6 +33,7 @@ class AccessTest {
     private static final Map<String, BackendProvider> PROVIDERS = Map.of("memory", new MemoryProvider());
 
     private static final int NOBODY = 65534;
+    private static final Duration LIMIT = Duration.ofSeconds(30);
 
     @TempDir
     private Path directory;
@@ -186,6 +190,60 @@ class AccessTest {
                         .isEqualTo(tlsRequired);
                 plain.go("open");
             }
+        }
+    }
+
+    // ---- the log -------------------------------------------------------------------------------------------------
+
+    /** What standard error says of an export once a client has had it. */
+    private static String opened(RunningCommand server, String export) {
+        return server.awaitStderr(Pattern.compile("(?m)opened export '" + export + "'.*$"), LIMIT)
+                .group();
+    }
+
+    @Test
+    void theLogSaysWhoHasOpenedAnExport() throws IOException {
+        Requires.root();
+        Requires.tool("setpriv", "util-linux");
+        Path own = AUTHORITY.trustedIn(directory.resolve("server"));
+        AUTHORITY.issue(own, "server", "server", TOMORROW, "localhost");
+        String server = """
+            [server]
+            unix = "%s"
+            address = "127.0.0.1"
+            port = 0
+            tls = "allow"
+            tls_verify_clients = true
+            tls_certificates = "%s"
+            """.formatted(socket, own);
+        Path file = Files.writeString(
+                directory.resolve("server.toml"),
+                server + export("local", "") + export("plain", "") + export("secure", "") + export("odd", ""));
+        Path odd = AUTHORITY.trustedIn(directory.resolve("odd"));
+        AUTHORITY.issue(odd, "client", "odd\u001b[31m\nfarsight: one more line", TOMORROW);
+        Path alice = client("alice");
+        try (RunningCommand running = Commands.command(Project.launcher().toString(), "server", file.toString())
+                .start()) {
+            String port = running.awaitStdout(Pattern.compile("serving nbds?://127\\.0\\.0\\.1:(\\d+)/"), LIMIT)
+                    .group(1);
+            running.awaitStdout(Pattern.compile("serving nbds?\\+unix://"), LIMIT);
+            Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
+            Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rwxrwxrwx"));
+            as(NOBODY, "", "local").expectSuccess();
+            assertThat(opened(running, "local")).endsWith(" bytes) for user 65534");
+            String plain = "nbd://127.0.0.1:" + port + "/plain";
+            Commands.command("nbdinfo", "--size", plain).run().expectSuccess();
+            assertThat(opened(running, "plain")).endsWith(" bytes)");
+            String tls = "nbds://localhost:" + port + "/";
+            Commands.command("nbdinfo", "--size", tls + "secure?tls-certificates=" + alice)
+                    .run()
+                    .expectSuccess();
+            assertThat(opened(running, "secure")).endsWith(" bytes) for certificate 'CN=alice'");
+            Commands.command("nbdinfo", "--size", tls + "odd?tls-certificates=" + odd)
+                    .run()
+                    .expectSuccess();
+            assertThat(opened(running, "odd"))
+                    .endsWith("for certificate 'CN=odd\\u001b[31m\\u000afarsight: one more line'");
         }
     }
 

@@ -6,10 +6,13 @@ import farsight.tools.Commands;
 import farsight.tools.Project;
 import farsight.tools.Requires;
 import farsight.tools.RunningCommand;
+import farsight.tools.WireClient;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
@@ -124,11 +127,39 @@ class LayersServedTest {
     }
 
     @Test
+    void depthIsWhatACallbackIsTold() throws IOException {
+        try (RandomAccessFile sparse = new RandomAccessFile(base.toFile(), "rw")) {
+            sparse.setLength(0);
+            sparse.setLength(SIZE);
+            sparse.seek(4 << 20);
+            sparse.write(new byte[64 << 10]);
+        }
+        serve(overlay("a.cow"));
+        String script = """
+            h.add_meta_context("farsight:depth")
+            h.set_export_name("disk")
+            h.connect_unix("%s")
+            print(h.can_meta_context("farsight:depth"), h.can_meta_context("base:allocation"))
+            h.pwrite(b"x" * (64 << 10), 1 << 20)
+            def tell(context, offset, entries, error):
+                print(context, offset, list(entries), error.value)
+            h.block_status(8 << 20, 0, tell)
+            h.block_status(64 << 10, (1 << 20) + 4096, tell, nbd.CMD_FLAG_REQ_ONE)
+            """;
+        assertThat(python(script.formatted(folder.resolve("nbd")))).isEqualTo("""
+            True False
+            farsight:depth 0 [1048576, 0, 65536, 1, 3080192, 0, 65536, 2, 4128768, 0] 0
+            farsight:depth 1052672 [61440, 1] 0
+            """);
+    }
+
+    @Test
     void oneRequestIsAnsweredForEveryContextThatWasAgreedOn() throws IOException {
         serve(overlay("a.cow"));
         String script = """
             h.add_meta_context("base:allocation")
             h.add_meta_context("farsight:depth")
+            h.add_meta_context("farsight:dirty")
             h.set_export_name("disk")
             h.connect_unix("%s")
             h.zero(64 << 10, 1 << 20)
@@ -146,9 +177,34 @@ class LayersServedTest {
         assertThat(python(script.formatted(folder.resolve("nbd")))).isEqualTo("""
             base:allocation [(0, [1048576, 0, 65536, 3, 983040, 0])]
             farsight:depth [(0, [1048576, 2, 65536, 1, 983040, 2])]
+            farsight:dirty [(0, [1048576, 0, 65536, 1, 983040, 0])]
             base:allocation [(1048576, [65536, 3])]
             farsight:depth [(1048576, [65536, 1])]
+            farsight:dirty [(1048576, [65536, 1])]
             """);
+    }
+
+    /** By our own client: libnbd speaks extended headers from 1.18 on, and Debian 12 has 1.14. */
+    @Test
+    void withExtendedHeadersAllContextsAreAnsweredToo() throws IOException {
+        serve(overlay("a.cow"));
+        List<String> contexts = List.of("base:allocation", "farsight:depth", "farsight:dirty");
+        try (WireClient client = WireClient.unix(folder.resolve("nbd"))
+                .extended()
+                .contexts("disk", contexts.toArray(String[]::new))
+                .go("disk")) {
+            assertThat(client.errorOf(0, WireClient.WRITE_ZEROES, 1 << 20, 64 << 10))
+                    .isZero();
+            List<WireClient.Chunk> chunks = client.request(0, WireClient.BLOCK_STATUS, 0, 2 << 20);
+            assertThat(chunks).allMatch(chunk -> chunk.type() == WireClient.STATUS_EXT);
+            assertThat(chunks.stream().map(WireClient.Chunk::extents))
+                    .containsExactlyInAnyOrder(
+                            List.of(1L << 20, 0L, 64L << 10, 3L, 960L << 10, 0L),
+                            List.of(1L << 20, 2L, 64L << 10, 1L, 960L << 10, 2L),
+                            List.of(1L << 20, 0L, 64L << 10, 1L, 960L << 10, 0L));
+            assertThat(chunks.stream().map(WireClient.Chunk::context).distinct())
+                    .hasSize(contexts.size());
+        }
     }
 
     @Test

@@ -2,6 +2,8 @@
 # One Ceph image three ways, in turn on one cluster of its own: fio's rbd engine directly, fio's nbd engine through
 # farsight, and through qemu-nbd. Prints medians of IOPS and the ratios as a Markdown table.
 #   benchmarks/rbd.sh [ROUNDS=3] [SECONDS=5]
+# With settings of Ceph in OPTIONS, such as OPTIONS='rbd_non_blocking_aio = "false"', a second farsight with those takes
+# part, and a second table compares the two.
 # None of them lets librbd cache, so that all do the same work; also printed is what each server spends of the processor
 # for a request, in microseconds of user and system time.
 set -euo pipefail
@@ -21,6 +23,15 @@ rbd --id farsight create --size 1G rbd/img
 printf '[server]\nunix = "%s"\n[rbd]\nceph_conf = "%s"\nceph_user = "farsight"\n' "$work/farsight.sock" "$CEPH_CONF" >"$work/server.toml"
 $farsight server "$work/server.toml" >"$work/farsight.log" 2>&1 & pids+=($!) farsight_pid=$!
 for _ in $(seq 200); do [ -S "$work/farsight.sock" ] && break; sleep 0.05; done
+contenders=(direct farsight qemu) varied_pid=
+if [ -n "${OPTIONS:-}" ]; then
+    sed "s|farsight.sock|varied.sock|" "$work/server.toml" >"$work/varied.toml"
+    printf 'options = { %s }\n' "$OPTIONS" >>"$work/varied.toml"
+    $farsight server "$work/varied.toml" >"$work/varied.log" 2>&1 & pids+=($!) varied_pid=$!
+    for _ in $(seq 200); do [ -S "$work/varied.sock" ] && break; sleep 0.05; done
+    [ -S "$work/varied.sock" ] || { cat "$work/varied.log" >&2; exit 1; }
+    contenders+=(varied)
+fi
 head -c 1G /dev/urandom >"$work/data"
 nbdcopy --flush "$work/data" "nbd+unix:///rbd:rbd/img?socket=$work/farsight.sock"
 rm "$work/data"
@@ -35,6 +46,7 @@ run() { # CONTENDER OPTIONS...: prints IOPS, and appends microseconds of the ser
     case $1 in
         direct) engine="--ioengine=rbd --clientname=farsight --pool=rbd --rbdname=img" ;;
         farsight) engine="--ioengine=nbd --uri=nbd+unix:///rbd:rbd/img?socket=$work/farsight.sock" pid=$farsight_pid ;;
+        varied) engine="--ioengine=nbd --uri=nbd+unix:///rbd:rbd/img?socket=$work/varied.sock" pid=$varied_pid ;;
         qemu) engine="--ioengine=nbd --uri=nbd+unix:///?socket=$work/qemu.sock" pid=$qemu_pid ;;
     esac
     shift
@@ -55,7 +67,7 @@ echo "|---|---|---|---|---|---|---|---|"
 while read -r title options; do
     rm -f "$work"/*.figures "$work"/*.cpu
     for ((i = 0; i < rounds; i++)); do
-        for contender in direct farsight qemu; do
+        for contender in "${contenders[@]}"; do
             # shellcheck disable=SC2086
             run $contender $options >>"$work/$contender.figures"
         done
@@ -64,6 +76,9 @@ while read -r title options; do
     cf=$(median <"$work/farsight.cpu") cq=$(median <"$work/qemu.cpu")
     awk -v cf="$cf" -v cq="$cq" -v t="${title//_/ }" -v d="$d" -v f="$f" -v q="$q" \
         'BEGIN {printf "| %s | %d | %d | %d | %.2f | %.2f | %d | %d |\n", t, d, f, q, f / d, f / q, cf, cq}'
+    [ -z "$varied_pid" ] || awk -v t="${title//_/ }" -v f="$f" -v cf="$cf" \
+        -v v="$(median <"$work/varied.figures")" -v cv="$(median <"$work/varied.cpu")" \
+        'BEGIN {printf "| %s | %d | %d | %.2f | %d | %d |\n", t, f, v, v / f, cf, cv}' >>"$work/varied.md"
 done <<'T'
 4k_randread,_depth_1 --rw=randread --bs=4k --iodepth=1
 4k_randread,_depth_32 --rw=randread --bs=4k --iodepth=32
@@ -72,3 +87,7 @@ done <<'T'
 1M_read,_depth_8 --rw=read --bs=1M --iodepth=8
 1M_write,_depth_8 --rw=write --bs=1M --iodepth=8
 T
+if [ -n "$varied_pid" ]; then
+    printf '\n| IOPS | farsight | with %s | ratio | us | us |\n|---|---|---|---|---|---|\n' "$OPTIONS"
+    cat "$work/varied.md"
+fi

@@ -118,6 +118,12 @@ class Server:
             total += sum(int(fields[i]) for i in (11, 12, 13, 14))
         return total / TICK
 
+    def resident(self):
+        """KiB of its memory that are in RAM."""
+        with open(f"/proc/{self.pid}/status") as f:
+            found = re.search(r"VmRSS:\s+(\d+)", f.read())
+        return int(found[1]) if found else 0  # it has ended
+
     def stop(self):
         os.kill(self.pid, signal.SIGTERM)
         try:
@@ -143,7 +149,7 @@ def start(contender, storage, work, image):
         what = f"disk=memory:{SIZE}" if storage == "memory" else None
         config = base + ".toml"
         with open(config, "w") as f:
-            f.write(f'[server]\naddress = "127.0.0.1"\nport = {port}\nunix = "{unix}"\n')
+            f.write(f'[server]\naddress = "127.0.0.1"\nport = {port}\nunix = "{unix}"\nmax_connections = 1024\n')
             f.write(f'io = "{io}"\n' if io else "")
             f.write("[exports.disk]\n")
             f.write(f'backend = "memory"\nsize = {SIZE}\n' if what else f'backend = "file"\npath = "{image}"\n')
@@ -164,7 +170,7 @@ def start(contender, storage, work, image):
         binary = os.path.join(work, "ceiling")
         return Server("ceiling", storage, work, [binary, f"tcp:{port}", str(SIZE)], "", None, port)
     if kind == "qemu":
-        command = ["qemu-nbd", "-t", "-e", "128", "--shared=128", "-x", "disk", "-k", unix]
+        command = ["qemu-nbd", "-t", "--shared=1024", "-x", "disk", "-k", unix]
         if storage == "memory":
             # It has no storage in memory but one without data, which sends none either: a file in memory instead.
             memory = os.path.join("/dev/shm", os.path.basename(work) + ".img")
@@ -356,4 +362,5 @@ def write(results, options):
     print(f"{options.out}/peers.md, peers.csv, peers.svg")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,8 @@
  *   cc -O2 -o hammer hammer.c
  *   hammer URI read|write BLOCKSIZE DEPTH CONNECTIONS SECONDS      URI: unix:/path or tcp:address:port, then ?EXPORT
  *
- * Prints one line of JSON: operations, seconds, iops and the latency percentiles in microseconds.
+ * Prints one line of JSON: operations, seconds, iops, the latency percentiles in microseconds, and how many operations
+ * ended in each second since the program began to connect.
  * Wire format: doc/proto.md of the NBD project, fixed newstyle, NBD_OPT_GO, simple replies.
  */
 #define _GNU_SOURCE
@@ -29,6 +30,7 @@
 #define DEPTH_MAX 1024
 #define BUCKETS 4096
 #define INPUT (4 << 20)
+#define SECONDS_MAX 3600
 
 struct connection {
 	int fd;
@@ -46,7 +48,7 @@ struct connection {
 
 static int writing;
 static uint32_t block;
-static uint64_t size, ops, histogram[BUCKETS];
+static uint64_t size, ops, histogram[BUCKETS], until[SECONDS_MAX];
 static uint64_t seed = 88172645463325252ull;
 static char *input;
 static size_t request_length;
@@ -264,6 +266,7 @@ int main(int argc, char **argv) {
 	double seconds = atof(argv[6]);
 	if (depth > DEPTH_MAX) depth = DEPTH_MAX;
 	request_length = 28 + (writing ? block : 0);
+	uint64_t launched = now();
 	input = malloc(INPUT);
 	memset(input, 0, INPUT);
 	int epoll = epoll_create1(0);
@@ -300,6 +303,8 @@ int main(int argc, char **argv) {
 			push(c, epoll);
 		}
 		time = now();
+		uint64_t second = (time - launched) / 1000000000;
+		if (second < SECONDS_MAX) until[second] = ops;
 		if (time < end) {
 			took = (time - begin) / 1e9;
 			counted = ops;
@@ -313,7 +318,14 @@ int main(int argc, char **argv) {
 		send(all_of_them[i].fd, disconnect, sizeof disconnect, MSG_NOSIGNAL);
 		shutdown(all_of_them[i].fd, SHUT_WR);
 	}
-	printf("{\"ops\": %llu, \"seconds\": %.3f, \"iops\": %.0f, \"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}\n",
+	printf("{\"ops\": %llu, \"seconds\": %.3f, \"iops\": %.0f, \"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f, \"each\": [",
 	       (unsigned long long)ops, took, counted / took, percentile(.5), percentile(.99), percentile(.999), percentile(1 - 1e-12));
+	uint64_t whole = (time - launched) / 1000000000, before = 0;
+	for (uint64_t s = 0; s < whole && s < SECONDS_MAX; s++) {
+		if (until[s] < before) until[s] = before; /* nothing ended in it */
+		printf("%s%llu", s ? ", " : "", (unsigned long long)(until[s] - before));
+		before = until[s];
+	}
+	printf("]}\n");
 	return 0;
 }

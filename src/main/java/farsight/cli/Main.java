@@ -1,6 +1,7 @@
 package farsight.cli;
 
 import farsight.client.CopyOptions;
+import farsight.sys.EarlyLinking;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
@@ -53,6 +54,10 @@ public final class Main {
 
     /** Runs one command line, and returns its exit status. */
     static int run(String... arguments) {
+        String named = arguments.length == 0 ? "" : arguments[0];
+        if (named.equals("server") || named.equals("info") || named.equals("map")) {
+            EarlyLinking.begin(named.equals("server"));
+        }
         if (CopyCommand.isPlain(arguments)) {
             return new Main().copy(arguments[1], arguments[2]);
         }

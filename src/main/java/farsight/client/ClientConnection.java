@@ -185,7 +185,9 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
         }
         slots[slot] = null;
         free[freeCount++] = slot;
-        notifyAll();
+        if (freeCount == 1) {
+            notifyAll();
+        }
         return true;
     }
 

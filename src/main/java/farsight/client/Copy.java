@@ -156,8 +156,13 @@ public final class Copy {
             failure = failureOrNull;
             plan.stop();
         }
-        inFlight--;
-        notifyAll();
+        if (--inFlight == 0) {
+            notifyAll();
+        }
+    }
+
+    private synchronized boolean failed() {
+        return failure != null;
     }
 
     private synchronized void awaitNothingInFlight() {
@@ -297,45 +302,75 @@ public final class Copy {
 
     // ---- export to file ------------------------------------------------------------------------------------------
 
-    /** This thread asks; the receiving threads write what comes. */
+    /** This thread plans; the receiving threads write what comes, and ask for more. */
     private void exportToFile(NbdSide source, FileSide target) throws IOException {
-        int count = source.client.connections();
-        CallState[] states = new CallState[count];
-        for (int i = 0; i < count; i++) {
+        PieceQueue pieces = new PieceQueue(source.client.connections(), options.requests());
+        CallState[] states = new CallState[source.client.connections()];
+        for (int i = 0; i < states.length; i++) {
             states[i] = CallState.forever();
         }
         try (CallState own = CallState.open()) {
-            int turn = 0;
-            for (CopyPlan.Piece piece = plan.next(); piece != null; piece = plan.next()) {
+            for (CopyPlan.Piece piece = plan.next(); piece != null && !failed(); piece = plan.next()) {
                 if (piece.zero()) {
                     target.zero(own, zeroes, piece.offset(), piece.length());
                     moved.addAndGet(piece.length());
-                } else {
-                    source.client.connection(turn).submit(new ReadToFile(target, piece, states[turn]));
-                    turn = (turn + 1) % count;
+                    continue;
+                }
+                int connection = pieces.add(piece);
+                if (connection >= 0) {
+                    source.client
+                            .connection(connection)
+                            .submit(new ReadToFile(source, target, piece, states, pieces, connection));
                 }
             }
         }
     }
 
     private final class ReadToFile extends Part {
+        private final NbdSide source;
         private final FileSide target;
-        private final CallState state;
+        private final CallState[] states;
+        private final PieceQueue pieces;
+        private final int connection;
 
-        ReadToFile(FileSide target, CopyPlan.Piece piece, CallState state) {
+        ReadToFile(
+                NbdSide source,
+                FileSide target,
+                CopyPlan.Piece piece,
+                CallState[] states,
+                PieceQueue pieces,
+                int connection) {
             super(Nbd.NBD_CMD_READ, piece, null);
+            this.source = source;
             this.target = target;
-            this.state = state;
+            this.states = states;
+            this.pieces = pieces;
+            this.connection = connection;
         }
 
         @Override
         void data(long address, long bytes, long at) throws IOException {
-            target.write(state, address, bytes, at);
+            target.write(states[connection], address, bytes, at);
         }
 
         @Override
         void zeroes(long at, long bytes) throws IOException {
-            target.zero(state, zeroes, at, bytes);
+            target.zero(states[connection], zeroes, at, bytes);
+        }
+
+        @Override
+        void done(IOException failureOrNull) {
+            if (failureOrNull != null) {
+                pieces.stop();
+            } else {
+                CopyPlan.Piece following = pieces.next(connection);
+                if (following != null) {
+                    source.client
+                            .connection(connection)
+                            .submit(new ReadToFile(source, target, following, states, pieces, connection));
+                }
+            }
+            super.done(failureOrNull);
         }
     }
 

@@ -6,7 +6,7 @@ import java.time.Duration;
  * How a copy is done.
  *
  * @param connections to each server that allows several, 1 to 64
- * @param requests in flight on each connection, 1 to 1024
+ * @param requests in flight on each connection, 1 to 1023
  * @param requestSize bytes of one request, a multiple of 64 KiB up to 32 MiB
  * @param verify whether both sides are read again and compared at the end
  * @param timeout how long a server may be silent while it owes an answer; zero is for ever
@@ -16,8 +16,12 @@ public record CopyOptions(int connections, int requests, int requestSize, boolea
 
     private static final int STEP = 64 << 10;
     private static final int LARGEST = 32 << 20;
+    private static final int MOST_REQUESTS = 1023;
 
     public CopyOptions {
+        if (requests < 1 || requests > MOST_REQUESTS) {
+            throw new IllegalArgumentException("requests must be from 1 to " + MOST_REQUESTS + ", not " + requests);
+        }
         if (requestSize < STEP || requestSize > LARGEST || requestSize % STEP != 0) {
             throw new IllegalArgumentException(
                     "the request size must be a multiple of 64 KiB up to 32 MiB, not " + requestSize);
@@ -27,7 +31,7 @@ public record CopyOptions(int connections, int requests, int requestSize, boolea
     ClientOptions client(boolean source) {
         ClientOptions options = ClientOptions.DEFAULT
                 .withConnections(connections)
-                .withRequests(requests)
+                .withRequests(source ? requests + 1 : requests) // one to ask where its holes are
                 .withTimeout(timeout);
         return source || verify ? options.withContexts(java.util.List.of(ClientOptions.ALLOCATION)) : options;
     }

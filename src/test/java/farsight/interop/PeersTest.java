@@ -463,6 +463,60 @@ class PeersTest {
                 .satisfies(blocks -> assertThat(Long.parseLong(blocks) * 512).isLessThan(10 << 20));
     }
 
+    /** More pieces than are planned ahead, holes between them, and questions about those while every request is used. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"--requests=1 --connections=1", "--requests=1", "--requests=2 --connections=3", "--requests=16"})
+    void aScatteredImageIsCopiedToAFile(String options) throws IOException {
+        Path image = directory.resolve("source.img");
+        Random random = new Random(options.hashCode());
+        byte[] data = new byte[200 << 10];
+        try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
+            file.setLength(200L << 30);
+            for (long at = 0; at < 150; at++) {
+                random.nextBytes(data);
+                file.seek((at << 30) + (random.nextInt(1000) << 12));
+                file.write(data);
+            }
+        }
+        Path back = directory.resolve("back.img");
+        List<String> words = new ArrayList<>(List.of("copy", "--quiet", "--request-size=64KiB"));
+        words.addAll(List.of(options.split(" ")));
+        words.addAll(List.of(uri(""), back.toString()));
+        try (RunningCommand server = nbdkit("file", image.toString())) {
+            farsight(words.toArray(String[]::new));
+        }
+        Commands.command("qemu-img", "compare", "-f", "raw", "-F", "raw", image.toString(), back.toString())
+                .run()
+                .expectSuccess();
+    }
+
+    @Test
+    void aCopyToAFileEndsWithTheFirstReadThatFails() throws IOException {
+        Path image = image("source.img", 64 << 20);
+        Files.write(image, random(64 << 20));
+        String[] words = {"copy", "--request-size=64KiB", "--requests=4", uri(""), directory + "/back.img"};
+        try (RunningCommand server =
+                nbdkit("--filter=error", "file", image.toString(), "error-pread=EIO", "error-pread-rate=2%")) {
+            assertThat(refused(words)).contains("NBD_CMD_READ failed: NBD_EIO");
+        }
+        Files.deleteIfExists(socket());
+        try (RunningCommand server = nbdkit("--filter=delay", "file", image.toString(), "rdelay=500ms")) {
+            List<String> command = new ArrayList<>(List.of(Project.launcher().toString()));
+            command.addAll(List.of(words));
+            try (RunningCommand copy = Commands.command(command).start()) {
+                Thread.sleep(1500);
+                Commands.command("kill", "-9", String.valueOf(server.pid()))
+                        .run()
+                        .expectSuccess();
+                assertThat(copy.await(Duration.ofSeconds(30)).expectExit(1).stderr())
+                        .contains("the server closed the connection");
+            }
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
     /** Of a server that takes whole blocks only, and says no to all else. */
     @Test
     void aCopyMayEndWithinABlockOfTheTarget() throws IOException {

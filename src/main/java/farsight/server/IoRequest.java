@@ -43,7 +43,7 @@ final class IoRequest extends LoopTask implements Request {
     private boolean doneInSubmit;
 
     // What the client asked for, and how far it has come.
-    Transmission owner;
+    DeviceIo owner;
     int type;
     long cookie;
     long start;

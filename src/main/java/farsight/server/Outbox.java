@@ -27,6 +27,9 @@ final class Outbox {
     private IoRequest first;
     private IoRequest last;
 
+    /** The large read whose reply has begun: nothing may come between its pieces. */
+    private IoRequest streaming;
+
     private IoVec pieces;
     private Arena arena;
     private MemorySegment headers;
@@ -58,8 +61,22 @@ final class Outbox {
         }
     }
 
-    IoRequest peek() {
-        return first;
+    /** Whether the first of them may leave now: the next piece of the read that is streaming, if there is one. */
+    boolean isReady() {
+        return first != null && (streaming == null || first == streaming);
+    }
+
+    /** Nothing but this read, piece by piece, is sent until {@link #streamed}. */
+    void stream(IoRequest read) {
+        streaming = read;
+    }
+
+    void streamed() {
+        streaming = null;
+    }
+
+    boolean isStreaming(IoRequest request) {
+        return request == streaming;
     }
 
     IoRequest poll() {

@@ -36,7 +36,7 @@ final class ServerLoop {
         return ZERO_ADDRESS;
     }
 
-    IoRequest take(Transmission owner) {
+    IoRequest take(DeviceIo owner) {
         IoRequest request = free;
         if (request == null) {
             request = new IoRequest(loop);

@@ -54,6 +54,13 @@ public sealed interface Device extends AutoCloseable permits BlockDevice, AsyncB
         return false;
     }
 
+    /**
+     * Asks to be told when {@link #lost} becomes true; at once if it is. Called before there are requests, and told on any
+     * thread. Storage that can only find out by a request that fails need not do anything; with storage that does, clients
+     * do not wait for requests that never come back.
+     */
+    default void whenLost(Runnable told) {}
+
     /** Called once, after the last request has completed. */
     @Override
     default void close() throws IOException {}

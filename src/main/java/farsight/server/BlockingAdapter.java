@@ -133,6 +133,11 @@ final class BlockingAdapter implements AsyncBlockDevice {
     }
 
     @Override
+    public void whenLost(Runnable told) {
+        device.whenLost(told);
+    }
+
+    @Override
     public MemorySegment memory() {
         return device.memory();
     }

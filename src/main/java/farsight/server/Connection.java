@@ -195,6 +195,9 @@ final class Connection implements ChannelHandler {
         if (length > 0) {
             transmission.received(rest, 0, length);
         }
+        if (export.device().lost()) {
+            lost(export); // so early that nobody could be told yet
+        }
     }
 
     /** Looks after a time whether the client is still there, and then again when it could have been silent too long. */
@@ -303,6 +306,15 @@ final class Connection implements ChannelHandler {
         onLoop(() -> {
             if (!closed && phase instanceof Transmission transmission) {
                 transmission.finish();
+            }
+        });
+    }
+
+    /** The storage of an export serves nothing any more. From any thread. */
+    void lost(Export gone) {
+        onLoop(() -> {
+            if (!closed && export == gone && phase instanceof Transmission transmission) {
+                transmission.storageLost();
             }
         });
     }

@@ -25,6 +25,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
@@ -85,6 +86,7 @@ final class Exports implements AutoCloseable {
     private final Set<Entry> live = new HashSet<>();
 
     private final Supplier<ServerLoop> homes;
+    private final Consumer<Export> lost;
     private int closing;
     private boolean stopping;
     private boolean closed;
@@ -92,11 +94,13 @@ final class Exports implements AutoCloseable {
     /**
      * @param loops those that serve; filled before anything is opened
      * @param homes gives the loop for the next device that has to be at home on one
+     * @param lost told, on any thread, of an export whose device has become useless
      */
-    Exports(Catalog catalog, List<ServerLoop> loops, Supplier<ServerLoop> homes) {
+    Exports(Catalog catalog, List<ServerLoop> loops, Supplier<ServerLoop> homes, Consumer<Export> lost) {
         this.loops = loops;
         this.catalog = catalog;
         this.homes = homes;
+        this.lost = lost;
     }
 
     /** What is offered now. */
@@ -249,6 +253,7 @@ final class Exports implements AutoCloseable {
             Export export = openDevice(name, entry, offered);
             export.count(traffic(name, entry));
             settle(export);
+            export.device().whenLost(() -> lost.accept(export));
             synchronized (this) {
                 entries.put(export, entry);
             }

@@ -35,6 +35,10 @@ final class InFlight {
         limits = connection.limits();
     }
 
+    int count() {
+        return requests;
+    }
+
     boolean isEmpty() {
         return requests == 0;
     }

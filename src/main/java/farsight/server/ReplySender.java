@@ -213,8 +213,7 @@ final class ReplySender {
         boolean lost = request.errno != 0 && export.device().lost();
         loop.giveBack(request);
         if (lost && !requests.isDisconnecting()) {
-            connection.protocolError("uses an export whose storage is lost to this server");
-            requests.disconnect();
+            connection.lost(export);
         }
     }
 

@@ -112,7 +112,7 @@ public final class Server implements AutoCloseable {
     private void open(ServerConfig config, Map<String, BackendProvider> providers, List<Integer> sockets)
             throws IOException {
         security = Security.of(config.tls());
-        exports = new Exports(Catalog.of(config, providers, null), loops, this::nextHome);
+        exports = new Exports(Catalog.of(config, providers, null), loops, this::nextHome, this::lost);
         int asked = config.loops().count();
         int count = asked > 0 ? asked : Runtime.getRuntime().availableProcessors();
         LoopChoice choice = new LoopChoice(config.loops(), limits.poolBytes() / count);
@@ -406,6 +406,11 @@ public final class Server implements AutoCloseable {
         synchronized (connections) {
             return List.copyOf(connections);
         }
+    }
+
+    /** The storage of an export serves nothing any more: its clients are told so. Any thread. */
+    private void lost(Export export) {
+        open().forEach(connection -> connection.lost(export));
     }
 
     /** How many clients are connected. */

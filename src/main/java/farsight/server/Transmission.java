@@ -12,6 +12,9 @@ import java.time.Duration;
  * only.
  */
 final class Transmission implements Phase {
+    /** How long storage that is lost may take to answer the requests that it still has. */
+    private static final Duration LAST_ANSWERS = Duration.ofSeconds(5);
+
     /** How long clients may still ask, and be told that the server is stopping, before they are disconnected. */
     private static final Duration FAREWELL = Duration.ofMillis(200);
 
@@ -25,6 +28,7 @@ final class Transmission implements Phase {
     private final RequestDispatcher requests;
     private final ReplySender replies;
     private boolean toldQuiet;
+    private boolean isStorageLost;
 
     /** @param rate null for as much as there is */
     Transmission(Connection connection, Channel channel, ServerLoop loop, Export export, Terms terms, Rate rate) {
@@ -108,6 +112,26 @@ final class Transmission implements Phase {
         } else {
             connection.quiet();
         }
+    }
+
+    /**
+     * The storage serves nothing any more. What it still answers is passed on, but it is not waited for long: librbd, for
+     * one, forgets requests that waited for the image's lock when the cluster blocklisted it.
+     */
+    void storageLost() {
+        if (isStorageLost) {
+            return;
+        }
+        isStorageLost = true;
+        connection.protocolError("uses an export whose storage is lost to this server");
+        requests.disconnect();
+        loop.loop().after(LAST_ANSWERS, () -> {
+            if (!io.isClosed()) {
+                connection.protocolError(
+                        "waits for " + inFlight.count() + " requests that lost storage does not answer");
+                connection.disconnect();
+            }
+        });
     }
 
     /** The stop is complete: the client gets its last answers for certain, and then the end. */

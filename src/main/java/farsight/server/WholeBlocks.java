@@ -253,6 +253,11 @@ final class WholeBlocks implements AsyncBlockDevice {
     }
 
     @Override
+    public void whenLost(Runnable told) {
+        storage.whenLost(told);
+    }
+
+    @Override
     public void close() throws IOException {
         synchronized (bounces) {
             while (bouncesFree > 0) {

@@ -263,6 +263,11 @@ final class CacheLayer implements BlockDevice {
     }
 
     @Override
+    public void whenLost(Runnable told) {
+        base.device().whenLost(told);
+    }
+
+    @Override
     public void close() throws IOException {
         Memory.unmap(memory);
         base.close();

@@ -284,6 +284,11 @@ final class OverlayLayer implements BlockDevice {
     }
 
     @Override
+    public void whenLost(Runnable told) {
+        base.device().whenLost(told);
+    }
+
+    @Override
     public void close() throws IOException {
         try {
             flush();

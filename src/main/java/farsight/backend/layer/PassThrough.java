@@ -69,6 +69,11 @@ abstract class PassThrough implements AsyncBlockDevice {
     }
 
     @Override
+    public void whenLost(Runnable told) {
+        below.whenLost(told);
+    }
+
+    @Override
     public void close() throws IOException {
         below.close();
     }

@@ -7,7 +7,7 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * The requests that librbd has, by a number that it hands back with their completion, and eight bytes of native memory
- * for each. One thread; allocates nothing once it has grown to what is needed at the same time.
+ * for each. One thread, unless it is said; allocates nothing once it has grown to what is needed at the same time.
  */
 final class PendingRequests implements AutoCloseable {
     private static final int BLOCK = 1024;
@@ -18,12 +18,18 @@ final class PendingRequests implements AutoCloseable {
     private int freeCount;
     private MemorySegment[] cells = new MemorySegment[0];
 
+    /** How many were added and removed so far. Written by the one thread, read by any. */
+    private volatile long added;
+
+    private volatile long removed;
+
     int add(Request request) {
         if (freeCount == 0) {
             grow();
         }
         int index = free[--freeCount];
         requests[index] = request;
+        added = added + 1;
         return index;
     }
 
@@ -53,7 +59,18 @@ final class PendingRequests implements AutoCloseable {
         Request request = requests[index];
         requests[index] = null;
         free[freeCount++] = index;
+        removed = removed + 1;
         return request;
+    }
+
+    /** How many were removed so far. Any thread. */
+    long removed() {
+        return removed;
+    }
+
+    /** Whether librbd has one now. Any thread. */
+    boolean isAny() {
+        return added != removed;
     }
 
     @Override

@@ -63,8 +63,13 @@ final class RbdDevice implements AsyncBlockDevice {
     /** Where cache hints read to, all of them, since nobody looks; null before the first one. */
     private MemorySegment scratch;
 
+    private final LostWatch lostWatch;
+
     private volatile long size;
     private volatile boolean lost;
+
+    /** Whom to tell when it becomes lost; null when there is nobody. */
+    private Runnable told;
 
     private RbdDevice(RadosCluster cluster, ImageSpec spec, boolean readOnly, MemorySegment pool, MemorySegment image)
             throws IOException {
@@ -87,6 +92,7 @@ final class RbdDevice implements AsyncBlockDevice {
                 Thread.ofPlatform().name("rbd-" + spec + "-", 0).daemon(true).factory());
         blocking.allowCoreThreadTimeOut(true);
         watch = new SizeWatch(image, () -> blocking.execute(this::resized));
+        lostWatch = new LostWatch(image, pending, blocking, this::lose);
     }
 
     /** Opens an image, which lets go of the cluster when it is closed. Blocks. */
@@ -255,15 +261,40 @@ final class RbdDevice implements AsyncBlockDevice {
 
     private void fail(Request request, int errno) {
         if (errno == Errno.ESHUTDOWN && !lost) {
-            lost = true;
-            cluster.lost();
-            LOG.log(
-                    Level.ERROR,
-                    "rbd image {0}: this client is blocklisted; its connections are closed and the image is opened"
-                            + " anew",
-                    spec);
+            lose();
         }
         request.fail(errno);
+    }
+
+    /** The cluster does not listen to this client any more. Any thread. */
+    private void lose() {
+        Runnable waiting;
+        synchronized (this) {
+            if (lost) {
+                return;
+            }
+            lost = true;
+            waiting = told;
+        }
+        cluster.lost();
+        LOG.log(
+                Level.ERROR,
+                "rbd image {0}: this client is blocklisted; its connections are closed and the image is opened anew",
+                spec);
+        if (waiting != null) {
+            waiting.run();
+        }
+    }
+
+    @Override
+    public void whenLost(Runnable waiting) {
+        synchronized (this) {
+            told = waiting;
+            if (!lost) {
+                return;
+            }
+        }
+        waiting.run();
     }
 
     private void resized() {
@@ -295,6 +326,7 @@ final class RbdDevice implements AsyncBlockDevice {
 
     @Override
     public void close() throws IOException {
+        lostWatch.close();
         watch.close();
         blocking.shutdown();
         try {

@@ -1,8 +1,10 @@
 package farsight.backend.rbd;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import farsight.client.NbdClient;
+import farsight.client.NbdException;
 import farsight.tools.Commands;
 import farsight.tools.MiniCeph;
 import farsight.tools.Project;
@@ -113,6 +115,29 @@ class RbdBlocklistTest {
                 assertThat(block.get(NUMBER, 0)).as("block " + i).isEqualTo(i + 1L);
             }
             client.write(block.fill((byte) 7), 0, true);
+        }
+    }
+
+    /**
+     * Nobody asks for anything when it happens, so librbd finds out by its watch and gives up the lock. What is written
+     * then waits for the lock, and librbd 16.2 forgets it without a word.
+     */
+    @Test
+    void aWriteThatLibrbdForgetsEndsAllTheSame() throws Exception {
+        ceph.rbd("create", "--size", "16M", "rbd/forgetful").expectSuccess();
+        try (NbdClient client = NbdClient.connect(uri("forgetful"));
+                Arena arena = Arena.ofConfined()) {
+            client.write(arena.allocate(BLOCK), 0, true);
+            ceph.ceph("osd", "blocklist", "add", watcher("forgetful")).expectSuccess();
+            Thread.sleep(12_000); // its watch is renewed every 5 s
+            long began = System.nanoTime();
+            assertThatThrownBy(() -> client.write(arena.allocate(BLOCK), 0, false))
+                    .isInstanceOf(NbdException.class);
+            assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(LIMIT);
+        }
+        try (NbdClient client = NbdClient.connect(uri("forgetful"));
+                Arena arena = Arena.ofConfined()) {
+            client.write(arena.allocate(BLOCK), 0, true);
         }
     }
 

@@ -61,16 +61,11 @@ final class CopyCommand implements Callable<Integer> {
             throw new IllegalArgumentException("--timeout must be 0 or more, not " + timeout);
         }
         int size = (int) Math.min(requestSize, Integer.MAX_VALUE);
-        run(from, to, new CopyOptions(connections, requests, size, verify, Duration.ofSeconds(timeout)), quiet);
-        return 0;
+        return run(from, to, new CopyOptions(connections, requests, size, verify, Duration.ofSeconds(timeout)), quiet);
     }
 
-    /** A copy without options, which most are, is started without the machinery for options: it takes a third of the time. */
-    static boolean isPlain(String... words) {
-        return words.length == 3 && words[0].equals("copy") && !words[1].startsWith("-") && !words[2].startsWith("-");
-    }
-
-    static void run(String from, String to, CopyOptions options, boolean quiet) throws IOException {
+    /** Copies, says so unless it is to be quiet, and returns the exit status. */
+    static int run(String from, String to, CopyOptions options, boolean quiet) throws IOException {
         long start = System.nanoTime();
         Copy copy = new Copy(from, to, options);
         ProgressBar bar = quiet || !QuickCalls.isTerminal(STDERR) ? null : ProgressBar.start(copy, options.verify());
@@ -85,6 +80,7 @@ final class CopyCommand implements Callable<Integer> {
         if (!quiet) {
             System.out.println(summary(bytes, System.nanoTime() - start, options.verify()));
         }
+        return 0;
     }
 
     /** Without a formatter, which takes longer to load than small copies take. */

@@ -38,6 +38,13 @@ final class InfoCommand implements Callable<Integer> {
     @Option(names = "--list", description = "Print the names of the server's exports instead.")
     private boolean list;
 
+    /** For picocli, which fills it in. */
+    InfoCommand() {}
+
+    InfoCommand(NbdUri uri) {
+        this.uri = uri;
+    }
+
     @Override
     public Integer call() throws IOException {
         if (list) {

@@ -1,12 +1,12 @@
 package farsight.cli;
 
-import farsight.client.CopyOptions;
 import farsight.sys.EarlyLinking;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -54,14 +54,11 @@ public final class Main {
 
     /** Runs one command line, and returns its exit status. */
     static int run(String... arguments) {
-        String named = arguments.length == 0 ? "" : arguments[0];
-        if (named.equals("server") || named.equals("info") || named.equals("map")) {
-            EarlyLinking.begin(named.equals("server"));
+        if (arguments.length > 0 && arguments[0].equals("server")) {
+            EarlyLinking.begin();
         }
-        if (CopyCommand.isPlain(arguments)) {
-            return new Main().copy(arguments[1], arguments[2]);
-        }
-        return commandLine(arguments).execute(arguments);
+        Callable<Integer> plain = PlainWords.command(arguments);
+        return plain == null ? commandLine(arguments).execute(arguments) : new Main().call(plain);
     }
 
     /** What the arguments are to be parsed by. */
@@ -77,11 +74,12 @@ public final class Main {
                 });
     }
 
-    private int copy(String from, String to) {
+    private int call(Callable<Integer> command) {
         try {
-            CopyCommand.run(from, to, CopyOptions.DEFAULT, false);
-            return 0;
-        } catch (IOException | RuntimeException e) {
+            return command.call();
+        } catch (ParameterException e) {
+            return misused(e);
+        } catch (Exception e) {
             return failed(e);
         }
     }

@@ -21,6 +21,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -77,6 +78,16 @@ final class ServerCommand implements Callable<Integer> {
     @Option(names = "--stdio", description = "Serve one connection on standard input and output, and end with it.")
     private boolean standardStreams;
 
+    /** For picocli, which fills it in. */
+    ServerCommand() {}
+
+    /** @param file null for none */
+    ServerCommand(Path file, List<String> exports, List<ListenAddress> addresses) {
+        this.file = file;
+        this.exports = exports;
+        this.addresses = addresses;
+    }
+
     @Override
     public Integer call() throws Exception {
         Map<String, BackendProvider> providers = InstalledBackends.all(ServerConfig.pluginPath(file));
@@ -125,15 +136,15 @@ final class ServerCommand implements Callable<Integer> {
     private ServerConfig configuration(Map<String, BackendProvider> providers) throws IOException {
         // The words first: when they are wrong, nothing else is looked at.
         if (standardStreams && !addresses.isEmpty()) {
-            throw new ParameterException(spec.commandLine(), "--stdio serves one connection; leave out --listen");
+            throw new ParameterException(commandLine(), "--stdio serves one connection; leave out --listen");
         }
         Map<String, ExportConfig> more = moreExports(providers);
         if (maxErrors != null && maxErrors < 0) {
-            throw new ParameterException(spec.commandLine(), "--max-errors must be 0 or more, not " + maxErrors);
+            throw new ParameterException(commandLine(), "--max-errors must be 0 or more, not " + maxErrors);
         }
         if (file == null && more.isEmpty()) {
             throw new ParameterException(
-                    spec.commandLine(), "nothing to serve: give a configuration file, or --export NAME=SPEC");
+                    commandLine(), "nothing to serve: give a configuration file, or --export NAME=SPEC");
         }
         ServerConfig config = file == null ? ServerConfig.ofEnvironment(providers) : ServerConfig.load(file, providers);
         Map<String, ExportConfig> all = new HashMap<>(config.exports());
@@ -148,6 +159,10 @@ final class ServerCommand implements Callable<Integer> {
                         maxErrors == null ? config.limits() : config.limits().withMaxErrors(maxErrors));
     }
 
+    private CommandLine commandLine() {
+        return spec == null ? Main.commandLine("server").getSubcommands().get("server") : spec.commandLine();
+    }
+
     private Map<String, ExportConfig> moreExports(Map<String, BackendProvider> providers) {
         Map<String, ExportConfig> more = new LinkedHashMap<>();
         for (String text : exports) {
@@ -157,7 +172,7 @@ final class ServerCommand implements Callable<Integer> {
                     throw new IllegalArgumentException("export '" + export.name() + "' is given twice");
                 }
             } catch (IllegalArgumentException e) {
-                throw new ParameterException(spec.commandLine(), "--export: " + e.getMessage(), e);
+                throw new ParameterException(commandLine(), "--export: " + e.getMessage(), e);
             }
         }
         return more;

@@ -31,18 +31,53 @@ public final class Scheduling {
         static final Call CALL = Native.call("prctl", 5);
     }
 
+    /** Linked when they are needed, which is with images only. */
+    private static final class Threads {
+        static final Call GETTID = Native.call("gettid", 0);
+        static final Call SCHED_GETSCHEDULER = Native.call("sched_getscheduler", 1);
+    }
+
+    /** The kernel's number of the calling thread. */
+    public static int currentThread() {
+        try (CallState state = CallState.open()) {
+            return (int) Threads.GETTID.invoke(state);
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Whether a thread of this process, by the kernel's number, works in batches (SCHED_BATCH). */
+    public static boolean isBatch(int thread) {
+        try (CallState state = CallState.open()) {
+            return (int) Threads.SCHED_GETSCHEDULER.invoke(state, thread) == Linux.SCHED_BATCH();
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
     /**
      * Makes the calling thread, and the threads that it starts from now on, one that works in batches (SCHED_BATCH): when
      * it is woken, whatever runs is not interrupted for it.
      */
     public static void batch() throws ErrnoException {
+        batch(0, true);
+    }
+
+    /**
+     * The same for a thread of this process, and back again.
+     *
+     * @param thread the kernel's number; 0 for the calling thread
+     * @param batch false for as threads are by default (SCHED_OTHER)
+     * @throws ErrnoException ESRCH when there is no such thread any more
+     */
+    public static void batch(int thread, boolean batch) throws ErrnoException {
         try (Arena arena = Arena.ofConfined();
                 CallState state = CallState.open()) {
             MemorySegment parameter = arena.allocate(sched_param.layout());
             long address = parameter.address();
-            int policy = Linux.SCHED_BATCH();
+            int policy = batch ? Linux.SCHED_BATCH() : Linux.SCHED_OTHER();
             ErrnoException.check(
-                    "sched_setscheduler", state.check((int) SCHED_SETSCHEDULER.invoke(state, 0, policy, address)));
+                    "sched_setscheduler", state.check((int) SCHED_SETSCHEDULER.invoke(state, thread, policy, address)));
         } catch (ErrnoException e) {
             throw e;
         } catch (Throwable e) {

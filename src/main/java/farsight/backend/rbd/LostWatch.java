@@ -22,7 +22,7 @@ final class LostWatch implements AutoCloseable {
     private static final int OWNERS = 1;
 
     /** For all images: it only looks, and others ask. */
-    private static final ScheduledThreadPoolExecutor TIMER = timer();
+    static final ScheduledThreadPoolExecutor TIMER = timer();
 
     private final MemorySegment image;
     private final PendingRequests pending;
@@ -53,7 +53,7 @@ final class LostWatch implements AutoCloseable {
 
     private void look() {
         long now = pending.removed();
-        boolean stuck = now == removed && pending.isAny();
+        boolean stuck = now == removed && pending.count() > 0;
         removed = now;
         if (stuck && asks.compareAndSet(false, true)) {
             try {

@@ -1,6 +1,7 @@
 package farsight.backend.rbd;
 
 import farsight.backend.Request;
+import farsight.sys.Scheduling;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -23,9 +24,13 @@ final class PendingRequests implements AutoCloseable {
 
     private volatile long removed;
 
+    /** The kernel's number of the one thread; 0 before it is known. */
+    private volatile int thread;
+
     int add(Request request) {
         if (freeCount == 0) {
             grow();
+            thread = Scheduling.currentThread();
         }
         int index = free[--freeCount];
         requests[index] = request;
@@ -68,9 +73,14 @@ final class PendingRequests implements AutoCloseable {
         return removed;
     }
 
-    /** Whether librbd has one now. Any thread. */
-    boolean isAny() {
-        return added != removed;
+    /** How many librbd has now. Any thread. */
+    int count() {
+        return (int) (added - removed);
+    }
+
+    /** The kernel's number of the thread that requests come from and go to; 0 before the first one. Any thread. */
+    int thread() {
+        return thread;
     }
 
     @Override

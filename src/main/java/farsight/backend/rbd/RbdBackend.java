@@ -44,7 +44,8 @@ final class RbdBackend implements Backend {
     public Device open(Settings export) throws IOException {
         RbdLibrary.require();
         ImageSpec spec = ImageSpec.of(export);
-        return connected(cluster -> RbdDevice.open(cluster, spec, export));
+        boolean batch = !settings.has("batch") || settings.flag("batch");
+        return connected(cluster -> RbdDevice.open(cluster, spec, export, batch));
     }
 
     @Override

@@ -64,6 +64,7 @@ final class RbdDevice implements AsyncBlockDevice {
     private MemorySegment scratch;
 
     private final LostWatch lostWatch;
+    private final boolean batch;
 
     private volatile long size;
     private volatile boolean lost;
@@ -71,8 +72,15 @@ final class RbdDevice implements AsyncBlockDevice {
     /** Whom to tell when it becomes lost; null when there is nobody. */
     private Runnable told;
 
-    private RbdDevice(RadosCluster cluster, ImageSpec spec, boolean readOnly, MemorySegment pool, MemorySegment image)
+    private RbdDevice(
+            RadosCluster cluster,
+            ImageSpec spec,
+            boolean readOnly,
+            boolean batch,
+            MemorySegment pool,
+            MemorySegment image)
             throws IOException {
+        this.batch = batch;
         this.cluster = cluster;
         this.spec = spec;
         this.readOnly = readOnly;
@@ -93,10 +101,17 @@ final class RbdDevice implements AsyncBlockDevice {
         blocking.allowCoreThreadTimeOut(true);
         watch = new SizeWatch(image, () -> blocking.execute(this::resized));
         lostWatch = new LostWatch(image, pending, blocking, this::lose);
+        if (batch) {
+            BatchScheduling.PROCESS.add(pending);
+        }
     }
 
-    /** Opens an image, which lets go of the cluster when it is closed. Blocks. */
-    static RbdDevice open(RadosCluster cluster, ImageSpec spec, Settings export) throws IOException {
+    /**
+     * Opens an image, which lets go of the cluster when it is closed. Blocks.
+     *
+     * @param batch whether its threads may be scheduled in batches
+     */
+    static RbdDevice open(RadosCluster cluster, ImageSpec spec, Settings export, boolean batch) throws IOException {
         MemorySegment pool = cluster.openPool(spec.pool(), spec.namespace());
         boolean readOnly = export.flag("read_only") || !spec.snapshot().isEmpty();
         MemorySegment image = null;
@@ -105,7 +120,7 @@ final class RbdDevice implements AsyncBlockDevice {
             if (export.has("passphrase_file")) {
                 Encryption.load(image, spec, export);
             }
-            return new RbdDevice(cluster, spec, readOnly, pool, image);
+            return new RbdDevice(cluster, spec, readOnly, batch, pool, image);
         } catch (IOException | RuntimeException e) {
             if (image != null) {
                 Rbd.rbd_close(image);
@@ -326,6 +341,9 @@ final class RbdDevice implements AsyncBlockDevice {
 
     @Override
     public void close() throws IOException {
+        if (batch) {
+            BatchScheduling.PROCESS.remove(pending);
+        }
         lostWatch.close();
         watch.close();
         blocking.shutdown();

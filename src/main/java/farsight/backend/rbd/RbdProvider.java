@@ -37,7 +37,11 @@ public final class RbdProvider implements BackendProvider {
                         "patterns of images that clients may name, such as \"pool/*\" (default: all)"),
                 Setting.optional("options", Setting.Type.TABLE, "settings of Ceph, such as rbd_cache = \"false\""),
                 Setting.optional(
-                        "handles", Setting.Type.INTEGER, "connections to the cluster that images share (default 1)"));
+                        "handles", Setting.Type.INTEGER, "connections to the cluster that images share (default 1)"),
+                Setting.optional(
+                        "batch",
+                        Setting.Type.BOOLEAN,
+                        "whether threads of images are scheduled in batches where that is quicker (default true)"));
     }
 
     @Override

@@ -19,11 +19,14 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -177,6 +180,53 @@ class RbdTest {
         create("fio", "64M");
         fioVerify("rbd:rbd/fio", "--bsrange=4k-1m", "--size=64m");
         fioVerify("rbd:rbd/fio", "--bsrange=512-5k", "--bs_unaligned", "--size=2m");
+    }
+
+    /** Many requests at a time: the threads that carry them do not interrupt each other, unless that is not wanted. */
+    @Test
+    void threadsWorkInBatchesUnderManyRequests() throws Exception {
+        create("batched", "64M");
+        try (RunningCommand never = startServer("never", "batch = false")) {
+            String elsewhere = "--uri=nbd+unix:///rbd:rbd/batched?socket=" + directory + "/never.sock";
+            assertThat(batchThreads(never, elsewhere)).isEmpty();
+        }
+        assertThat(batchThreads(server, "--uri=" + uri("rbd:rbd/batched")))
+                .anyMatch(name -> name.startsWith("msgr-worker-"))
+                .anyMatch(name -> name.startsWith("io_context_pool"))
+                .anyMatch(name -> name.startsWith("loop-"));
+    }
+
+    /** The names of a server's threads that were SCHED_BATCH at some time of a load. */
+    private static Set<String> batchThreads(RunningCommand serving, String uri) throws Exception {
+        Set<String> names = new TreeSet<>();
+        try (RunningCommand load = Commands.command(
+                        "fio",
+                        "--name=load",
+                        "--ioengine=nbd",
+                        uri,
+                        "--rw=randread",
+                        "--bs=4k",
+                        "--iodepth=64",
+                        "--size=64m",
+                        "--time_based",
+                        "--runtime=4")
+                .start()) {
+            for (int i = 0; i < 35; i++) {
+                Thread.sleep(100);
+                try (Stream<Path> threads = Files.list(Path.of("/proc/" + serving.pid() + "/task"))) {
+                    for (Path thread : threads.toList()) {
+                        String stat = Files.readString(thread.resolve("stat"));
+                        String[] fields =
+                                stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+                        if (fields[38].equals("3")) { // policy, proc_pid_stat(5)
+                            names.add(Files.readString(thread.resolve("comm")).strip());
+                        }
+                    }
+                }
+            }
+            load.await(LONG).expectSuccess();
+        }
+        return names;
     }
 
     @Test

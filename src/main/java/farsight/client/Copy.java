@@ -22,6 +22,9 @@ import java.util.concurrent.atomic.AtomicLong;
 public final class Copy {
     private static final int ZEROES = 1 << 20;
 
+    /** Reads asked for by threads that receive: so few fit into a socket, so that asking never waits for the server. */
+    private static final int MOST_READS = 128;
+
     private final String from;
     private final String to;
     private final CopyOptions options;
@@ -304,7 +307,7 @@ public final class Copy {
 
     /** This thread plans; the receiving threads write what comes, and ask for more. */
     private void exportToFile(NbdSide source, FileSide target) throws IOException {
-        PieceQueue pieces = new PieceQueue(source.client.connections(), options.requests());
+        PieceQueue pieces = new PieceQueue(source.client.connections(), Math.min(options.requests(), MOST_READS));
         CallState[] states = new CallState[source.client.connections()];
         for (int i = 0; i < states.length; i++) {
             states[i] = CallState.forever();
@@ -323,6 +326,9 @@ public final class Copy {
                             .submit(new ReadToFile(source, target, piece, states, pieces, connection));
                 }
             }
+        } catch (IOException | RuntimeException e) {
+            pieces.stop();
+            throw e;
         }
     }
 

@@ -14,6 +14,7 @@ final class CopyPlan {
     private long at;
     private boolean zero;
     private long end;
+    private volatile boolean stopped;
 
     /**
      * @param size bytes from the start on, which is all that is planned for
@@ -30,7 +31,7 @@ final class CopyPlan {
 
     /** The next piece, or null at the end. */
     synchronized Piece next() throws IOException {
-        if (at >= end && !advance()) {
+        if (stopped || at >= end && !advance() || stopped) {
             return null;
         }
         // Requests end at multiples of their size, so that few cross a boundary of the storage.
@@ -61,9 +62,8 @@ final class CopyPlan {
         return true;
     }
 
-    /** Nothing more comes: the copy has failed. */
-    synchronized void stop() {
-        at = size;
-        end = size;
+    /** Nothing more comes: the copy has failed. Waits for nobody, who may wait for an answer that the caller receives. */
+    void stop() {
+        stopped = true;
     }
 }

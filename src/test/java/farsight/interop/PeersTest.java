@@ -517,6 +517,30 @@ class PeersTest {
         }
     }
 
+    /** The answer that it waits for comes by the thread that hears of the failure. */
+    @Test
+    void aReadThatFailsWhileHolesAreAskedForEndsACopy() throws IOException {
+        Path image = directory.resolve("source.img");
+        try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
+            file.setLength(300L << 30); // more than is asked about at once
+            file.write(random(1 << 20));
+        }
+        try (RunningCommand server = nbdkit(
+                "--filter=error",
+                "--filter=delay",
+                "file",
+                image.toString(),
+                "error-pread=EIO",
+                "error-pread-rate=100%",
+                "rdelay=500ms",
+                "delay-extents=2")) {
+            assertThat(refused("copy", "--connections=1", uri(""), directory + "/back.img"))
+                    .contains("NBD_CMD_READ failed: NBD_EIO");
+            assertThat(refused("copy", "--connections=1", uri(""), "nbd+unix:///?socket=" + socket()))
+                    .contains("NBD_CMD_READ failed: NBD_EIO");
+        }
+    }
+
     /** Of a server that takes whole blocks only, and says no to all else. */
     @Test
     void aCopyMayEndWithinABlockOfTheTarget() throws IOException {

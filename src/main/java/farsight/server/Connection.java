@@ -311,12 +311,23 @@ final class Connection implements ChannelHandler {
     }
 
     /** The storage of an export serves nothing any more. From any thread. */
-    void lost(Export gone) {
+    void lost(Export which) {
         onLoop(() -> {
-            if (!closed && export == gone && phase instanceof Transmission transmission) {
+            if (!gone && export == which && phase instanceof Transmission transmission) {
                 transmission.storageLost();
             }
         });
+    }
+
+    /**
+     * Ends the connection although a device has requests of it, and will have for ever: nobody waits for it any more, but
+     * what the requests use stays theirs.
+     */
+    void abandon() {
+        disconnect();
+        if (!gone) {
+            server.abandoned(this);
+        }
     }
 
     SocketAddress peer() {

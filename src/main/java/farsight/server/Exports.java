@@ -423,6 +423,9 @@ final class Exports implements AutoCloseable {
         }
         for (Entry entry : left) {
             try {
+                if (entry.users > 0 && entry.export.join().device().lost()) {
+                    continue; // it still has requests, which closing it would wait for
+                }
                 close(entry.export.join());
             } catch (CompletionException e) {
                 // It never opened, which was said when it happened.

@@ -35,10 +35,6 @@ final class InFlight {
         limits = connection.limits();
     }
 
-    int count() {
-        return requests;
-    }
-
     boolean isEmpty() {
         return requests == 0;
     }

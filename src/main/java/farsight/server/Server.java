@@ -59,6 +59,9 @@ public final class Server implements AutoCloseable {
     private final List<Path> socketFiles = new ArrayList<>();
     private final Set<Connection> connections = new HashSet<>();
 
+    /** Whether some device keeps what requests use, so that it cannot be freed. */
+    private volatile boolean abandoned;
+
     /** Under the lock of {@link #connections}. */
     private final Admission admission = new Admission();
 
@@ -294,6 +297,12 @@ public final class Server implements AutoCloseable {
         }
         // Nobody can come any more. Not on a loop, which this is.
         Thread.ofPlatform().name("stop").start(this::close);
+    }
+
+    /** The same of one that a device will keep requests of for ever. */
+    void abandoned(Connection connection) {
+        abandoned = true;
+        gone(connection);
     }
 
     /** It has finished its handshake. */
@@ -536,7 +545,9 @@ public final class Server implements AutoCloseable {
             if (exports != null) {
                 exports.close();
             }
-            ioLoops.forEach(IoLoop::close);
+            if (!abandoned) {
+                ioLoops.forEach(IoLoop::close);
+            }
         } else {
             // A device still has requests: what they use cannot be freed. The process is about to end anyway.
             LOG.log(Level.WARNING, "storage does not answer; leaving it as it is");
@@ -546,6 +557,10 @@ public final class Server implements AutoCloseable {
 
     private void flush(long deadline) {
         for (Export export : exports.retained()) {
+            if (export.device().lost()) {
+                exports.release(export); // what it was told is at its storage, or lost already
+                continue;
+            }
             try {
                 int errno = export.flush(ioLoops.getFirst())
                         .get(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);

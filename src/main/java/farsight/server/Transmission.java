@@ -123,13 +123,16 @@ final class Transmission implements Phase {
             return;
         }
         isStorageLost = true;
-        connection.protocolError("uses an export whose storage is lost to this server");
-        requests.disconnect();
+        if (!io.isClosed()) {
+            connection.protocolError("uses an export whose storage is lost to this server");
+            requests.disconnect();
+        }
         loop.loop().after(LAST_ANSWERS, () -> {
-            if (!io.isClosed()) {
-                connection.protocolError(
-                        "waits for " + inFlight.count() + " requests that lost storage does not answer");
-                connection.disconnect();
+            if (io.isBusy()) {
+                connection.protocolError("waits for requests that its lost storage does not answer");
+                connection.abandon();
+            } else if (!io.isClosed()) {
+                connection.disconnect(); // it does not take its last answers
             }
         });
     }

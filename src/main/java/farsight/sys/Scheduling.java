@@ -2,8 +2,10 @@ package farsight.sys;
 
 import farsight.bindings.linux.Linux;
 import farsight.bindings.linux.sched_param;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 
 /** How the kernel shares the processors out (sched(7)). */
 public final class Scheduling {
@@ -31,25 +33,34 @@ public final class Scheduling {
         static final Call CALL = Native.call("prctl", 5);
     }
 
-    /** Linked when they are needed, which is with images only. */
-    private static final class Threads {
-        static final Call GETTID = Native.call("gettid", 0);
-        static final Call SCHED_GETSCHEDULER = Native.call("sched_getscheduler", 1);
+    /** Linked when it is needed, which is with images only. */
+    private static final class Policy {
+        static final Call CALL = Native.call("sched_getscheduler", 1);
     }
 
-    /** The kernel's number of the calling thread. */
+    /** The kernel's number of the calling thread; 0 when it cannot be told. (glibc has gettid(2) since 2.30.) */
     public static int currentThread() {
-        try (CallState state = CallState.open()) {
-            return (int) Threads.GETTID.invoke(state);
-        } catch (Throwable e) {
-            throw Native.impossible(e);
+        try {
+            Path thread = java.nio.file.Files.readSymbolicLink(Path.of("/proc/thread-self"));
+            return Integer.parseInt(thread.getFileName().toString());
+        } catch (IOException | NumberFormatException e) {
+            return 0;
         }
     }
 
     /** Whether a thread of this process, by the kernel's number, works in batches (SCHED_BATCH). */
     public static boolean isBatch(int thread) {
+        return policy(thread) == Linux.SCHED_BATCH();
+    }
+
+    /** Whether a thread of this process, by the kernel's number, is scheduled as threads are by default (SCHED_OTHER). */
+    public static boolean isDefault(int thread) {
+        return policy(thread) == Linux.SCHED_OTHER();
+    }
+
+    private static int policy(int thread) {
         try (CallState state = CallState.open()) {
-            return (int) Threads.SCHED_GETSCHEDULER.invoke(state, thread) == Linux.SCHED_BATCH();
+            return (int) Policy.CALL.invoke(state, thread);
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

@@ -40,44 +40,63 @@ final class BatchScheduling {
     private static final double BUSY = 0.25;
 
     private final Set<PendingRequests> watched = new HashSet<>();
-
-    /** The threads that were made to work in batches here. */
-    private final Set<Integer> changedHere = new HashSet<>();
-
     private boolean looking;
     private boolean batch;
 
-    /** Somebody is to be told again: there are other threads. */
+    /** Others look after that already, by {@code [server] batch} or for a program that serves among other things. */
+    private boolean managed;
+
+    private boolean started;
+
+    /** There are threads that have not been told. */
     private boolean changed;
 
     private long lastIdle;
+
+    /** 0 when nothing has been measured lately. */
     private long lastTotal;
 
     private BatchScheduling() {}
 
     synchronized void add(PendingRequests pending) {
+        if (!started) {
+            started = true;
+            managed = threads().stream().anyMatch(Scheduling::isBatch);
+        }
         watched.add(pending);
         changed = true;
-        if (!looking) {
+        if (!looking && !managed) {
             looking = true;
             LostWatch.TIMER.schedule(this::look, LOOK_MILLIS, TimeUnit.MILLISECONDS);
         }
     }
 
+    /** Without effect when it was not added, or removed before. */
     synchronized void remove(PendingRequests pending) {
         watched.remove(pending);
     }
 
     private synchronized void look() {
         int underWay = 0;
+        boolean known = true;
         for (PendingRequests pending : watched) {
             underWay += pending.count();
+            known &= pending.thread() > 0;
         }
-        boolean wanted = underWay > 0 ? isQuicker(underWay) : batch && !watched.isEmpty();
+        boolean wanted = batch && !watched.isEmpty();
+        if (underWay == 0) {
+            lastTotal = 0;
+        } else {
+            wanted = isQuicker(underWay);
+        }
         if (wanted != batch || wanted && changed) {
             batch = wanted;
-            changed = false;
-            schedule();
+            changed = !known;
+            if (batch) {
+                begin();
+            } else {
+                end();
+            }
         }
         looking = !watched.isEmpty();
         if (looking) {
@@ -90,7 +109,7 @@ final class BatchScheduling {
         return batch ? underWay >= FEW || idle > BUSY : underWay >= MANY || idle > IDLE;
     }
 
-    /** The part of the time since the last call in which processors had nothing to do (proc_stat(5)). */
+    /** The part of the time since the last call in which processors had nothing to do (proc_stat(5)); undecided at first. */
     private double idle() {
         try (BufferedReader reader = Files.newBufferedReader(PROCESSORS)) {
             String[] fields = reader.readLine().trim().split(" +");
@@ -99,7 +118,9 @@ final class BatchScheduling {
                 total += Long.parseLong(fields[i]);
             }
             long idle = Long.parseLong(fields[4]) + Long.parseLong(fields[5]);
-            double part = total == lastTotal ? 0 : (double) (idle - lastIdle) / (total - lastTotal);
+            double part = lastTotal == 0 || total == lastTotal
+                    ? (IDLE + BUSY) / 2
+                    : (double) (idle - lastIdle) / (total - lastTotal);
             lastIdle = idle;
             lastTotal = total;
             return part;
@@ -108,33 +129,50 @@ final class BatchScheduling {
         }
     }
 
-    private void schedule() {
-        for (PendingRequests pending : watched) {
-            if (pending.thread() > 0) {
-                schedule(pending.thread());
+    private void begin() {
+        Set<Integer> homes = new HashSet<>();
+        watched.forEach(pending -> homes.add(pending.thread()));
+        for (int thread : threads()) {
+            if (Scheduling.isDefault(thread) && (homes.contains(thread) || isOfLibrbd(thread))) {
+                schedule(thread, true);
             }
-        }
-        try (DirectoryStream<Path> threads = Files.newDirectoryStream(THREADS)) {
-            for (Path thread : threads) {
-                String name = Files.readString(thread.resolve("comm"));
-                if (name.startsWith("msgr-worker-") || name.startsWith("io_context_pool")) {
-                    schedule(Integer.parseInt(thread.getFileName().toString()));
-                }
-            }
-        } catch (IOException | RuntimeException e) {
-            LOG.log(Level.DEBUG, "threads of librbd: {0}", e.getMessage());
         }
     }
 
-    private void schedule(int thread) {
+    /** Also for those that threads in batches have started, which are born as such. */
+    private static void end() {
+        for (int thread : threads()) {
+            if (Scheduling.isBatch(thread)) {
+                schedule(thread, false);
+            }
+        }
+    }
+
+    private static boolean isOfLibrbd(int thread) {
         try {
-            if (Scheduling.isBatch(thread) == batch || !batch && !changedHere.remove(thread)) {
-                return; // as it is configured to be always
+            String name = Files.readString(THREADS.resolve(thread + "/comm"));
+            return name.startsWith("msgr-worker-") || name.startsWith("io_context_pool");
+        } catch (IOException e) {
+            return false; // it has ended
+        }
+    }
+
+    /** The kernel's numbers of all threads of this process. */
+    private static Set<Integer> threads() {
+        Set<Integer> all = new HashSet<>();
+        try (DirectoryStream<Path> threads = Files.newDirectoryStream(THREADS)) {
+            for (Path thread : threads) {
+                all.add(Integer.valueOf(thread.getFileName().toString()));
             }
+        } catch (IOException | RuntimeException e) {
+            LOG.log(Level.DEBUG, "the threads of this process: {0}", e.getMessage());
+        }
+        return all;
+    }
+
+    private static void schedule(int thread, boolean batch) {
+        try {
             Scheduling.batch(thread, batch);
-            if (batch) {
-                changedHere.add(thread);
-            }
         } catch (ErrnoException e) {
             LOG.log(Level.DEBUG, "thread {0}: {1}", Integer.toString(thread), e.getMessage());
         }

@@ -5,19 +5,17 @@ import farsight.bindings.rbd.Rbd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
+import java.time.Duration;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * Finds out that the cluster has blocklisted this client when no request tells: librbd 16.2 keeps for ever what waits for
  * the image's exclusive lock when it cannot be had for that reason ("watcher not registered - client blocklisted"). So
  * when nothing gets on for a while, the cluster is asked for the lock's owner, which fails with -ESHUTDOWN then.
  */
-final class LostWatch implements AutoCloseable {
+final class LostWatch {
     private static final int SECONDS = 5;
     private static final int OWNERS = 1;
 
@@ -26,20 +24,21 @@ final class LostWatch implements AutoCloseable {
 
     private final MemorySegment image;
     private final PendingRequests pending;
-    private final Executor asking;
     private final Runnable lost;
-    private final AtomicBoolean asks = new AtomicBoolean();
+
+    /** Asks now, or has asked; of its own, since others may wait for what librbd has forgotten. */
+    private Thread asking;
+
+    private boolean closed;
     private final ScheduledFuture<?> looking;
     private long removed;
 
     /**
-     * @param asking for calls that block
-     * @param lost told, on one of its threads, when the client is blocklisted; perhaps several times
+     * @param lost told, on a thread of its own, when the client is blocklisted; perhaps several times
      */
-    LostWatch(MemorySegment image, PendingRequests pending, Executor asking, Runnable lost) {
+    LostWatch(MemorySegment image, PendingRequests pending, Runnable lost) {
         this.image = image;
         this.pending = pending;
-        this.asking = asking;
         this.lost = lost;
         looking = TIMER.scheduleWithFixedDelay(this::look, SECONDS, SECONDS, TimeUnit.SECONDS);
     }
@@ -51,16 +50,12 @@ final class LostWatch implements AutoCloseable {
         return timer;
     }
 
-    private void look() {
+    private synchronized void look() {
         long now = pending.removed();
         boolean stuck = now == removed && pending.count() > 0;
         removed = now;
-        if (stuck && asks.compareAndSet(false, true)) {
-            try {
-                asking.execute(this::ask);
-            } catch (RejectedExecutionException e) {
-                looking.cancel(false); // it is being closed
-            }
+        if (stuck && !closed && (asking == null || !asking.isAlive())) {
+            asking = Thread.ofPlatform().name("rbd-asking").daemon(true).start(this::ask);
         }
     }
 
@@ -75,13 +70,22 @@ final class LostWatch implements AutoCloseable {
             } else if (result == -Errno.ESHUTDOWN) {
                 lost.run();
             }
-        } finally {
-            asks.set(false);
         }
     }
 
-    @Override
-    public void close() {
+    /** Looks no more. Any thread. */
+    synchronized void stop() {
+        closed = true;
         looking.cancel(false);
+    }
+
+    /** Waits until nothing is asked any more; false when that takes longer than a minute. */
+    boolean close() throws InterruptedException {
+        stop();
+        Thread last;
+        synchronized (this) {
+            last = asking;
+        }
+        return last == null || last.join(Duration.ofMinutes(1));
     }
 }

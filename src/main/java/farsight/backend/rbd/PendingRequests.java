@@ -24,12 +24,17 @@ final class PendingRequests implements AutoCloseable {
 
     private volatile long removed;
 
-    /** The kernel's number of the one thread; 0 before it is known. */
+    /** The one thread, and the kernel's number of it; 0 before it is known. */
+    private Thread owner;
+
     private volatile int thread;
 
     int add(Request request) {
         if (freeCount == 0) {
             grow();
+        }
+        if (Thread.currentThread() != owner) {
+            owner = Thread.currentThread();
             thread = Scheduling.currentThread();
         }
         int index = free[--freeCount];

@@ -64,7 +64,6 @@ final class RbdDevice implements AsyncBlockDevice {
     private MemorySegment scratch;
 
     private final LostWatch lostWatch;
-    private final boolean batch;
 
     private volatile long size;
     private volatile boolean lost;
@@ -80,7 +79,6 @@ final class RbdDevice implements AsyncBlockDevice {
             MemorySegment pool,
             MemorySegment image)
             throws IOException {
-        this.batch = batch;
         this.cluster = cluster;
         this.spec = spec;
         this.readOnly = readOnly;
@@ -100,7 +98,7 @@ final class RbdDevice implements AsyncBlockDevice {
                 Thread.ofPlatform().name("rbd-" + spec + "-", 0).daemon(true).factory());
         blocking.allowCoreThreadTimeOut(true);
         watch = new SizeWatch(image, () -> blocking.execute(this::resized));
-        lostWatch = new LostWatch(image, pending, blocking, this::lose);
+        lostWatch = new LostWatch(image, pending, this::lose);
         if (batch) {
             BatchScheduling.PROCESS.add(pending);
         }
@@ -292,6 +290,8 @@ final class RbdDevice implements AsyncBlockDevice {
             waiting = told;
         }
         cluster.lost();
+        lostWatch.stop();
+        BatchScheduling.PROCESS.remove(pending);
         LOG.log(
                 Level.ERROR,
                 "rbd image {0}: this client is blocklisted; its connections are closed and the image is opened anew",
@@ -341,16 +341,17 @@ final class RbdDevice implements AsyncBlockDevice {
 
     @Override
     public void close() throws IOException {
-        if (batch) {
-            BatchScheduling.PROCESS.remove(pending);
-        }
-        lostWatch.close();
+        BatchScheduling.PROCESS.remove(pending);
         watch.close();
         blocking.shutdown();
+        boolean idle = false;
         try {
-            blocking.awaitTermination(1, TimeUnit.MINUTES);
+            idle = lostWatch.close() && blocking.awaitTermination(1, TimeUnit.MINUTES);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+        if (!idle) {
+            throw new IOException("rbd image " + spec + ": librbd does not come back from a call; it is left open");
         }
         int result = Rbd.rbd_close(image);
         RadosCluster.closePool(pool);

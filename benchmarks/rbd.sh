@@ -2,8 +2,9 @@
 # One Ceph image three ways, in turn on one cluster of its own: fio's rbd engine directly, fio's nbd engine through
 # farsight, and through qemu-nbd. Prints medians of IOPS and the ratios as a Markdown table.
 #   benchmarks/rbd.sh [ROUNDS=3] [SECONDS=5]
-# With settings of Ceph in OPTIONS, such as OPTIONS='rbd_non_blocking_aio = "false"', a second farsight with those takes
-# part, and a second table compares the two.
+# With settings of Ceph in OPTIONS, such as OPTIONS='rbd_non_blocking_aio = "false"', or keys of [rbd] in KEYS, such as
+# KEYS='batch = false', a second farsight with those takes part, and a second table compares the two. With BUSY=2 there are
+# two other processes that use all of the processors that they get.
 # None of them lets librbd cache, so that all do the same work; also printed is what each server spends of the processor
 # for a request, in microseconds of user and system time.
 set -euo pipefail
@@ -24,9 +25,10 @@ printf '[server]\nunix = "%s"\n[rbd]\nceph_conf = "%s"\nceph_user = "farsight"\n
 $farsight server "$work/server.toml" >"$work/farsight.log" 2>&1 & pids+=($!) farsight_pid=$!
 for _ in $(seq 200); do [ -S "$work/farsight.sock" ] && break; sleep 0.05; done
 contenders=(direct farsight qemu) varied_pid=
-if [ -n "${OPTIONS:-}" ]; then
+if [ -n "${OPTIONS:-}${KEYS:-}" ]; then
     sed "s|farsight.sock|varied.sock|" "$work/server.toml" >"$work/varied.toml"
-    printf 'options = { %s }\n' "$OPTIONS" >>"$work/varied.toml"
+    [ -z "${OPTIONS:-}" ] || printf 'options = { %s }\n' "$OPTIONS" >>"$work/varied.toml"
+    [ -z "${KEYS:-}" ] || printf '%s\n' "$KEYS" >>"$work/varied.toml"
     $farsight server "$work/varied.toml" >"$work/varied.log" 2>&1 & pids+=($!) varied_pid=$!
     for _ in $(seq 200); do [ -S "$work/varied.sock" ] && break; sleep 0.05; done
     [ -S "$work/varied.sock" ] || { cat "$work/varied.log" >&2; exit 1; }
@@ -62,6 +64,9 @@ run() { # CONTENDER OPTIONS...: prints IOPS, and appends microseconds of the ser
 median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : int((v[NR / 2] + v[NR / 2 + 1]) / 2)}'; }
 
 run farsight --rw=randread --bs=4k --iodepth=32 >/dev/null # warm
+for ((i = 0; i < ${BUSY:-0}; i++)); do
+    while :; do :; done & pids+=($!)
+done
 echo "| IOPS | fio rbd, direct | farsight | qemu-nbd | to direct | to qemu-nbd | us farsight | us qemu-nbd |"
 echo "|---|---|---|---|---|---|---|---|"
 while read -r title options; do
@@ -88,6 +93,6 @@ done <<'T'
 1M_write,_depth_8 --rw=write --bs=1M --iodepth=8
 T
 if [ -n "$varied_pid" ]; then
-    printf '\n| IOPS | farsight | with %s | ratio | us | us |\n|---|---|---|---|---|---|\n' "$OPTIONS"
+    printf '\n| IOPS | farsight | with %s | ratio | us | us |\n|---|---|---|---|---|---|\n' "${OPTIONS:-}${KEYS:-}"
     cat "$work/varied.md"
 fi

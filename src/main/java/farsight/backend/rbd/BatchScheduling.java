@@ -1,17 +1,18 @@
 package farsight.backend.rbd;
 
 import farsight.sys.ErrnoException;
+import farsight.sys.ProcessorTime;
 import farsight.sys.Scheduling;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 
 /**
  * How the kernel schedules the threads that carry requests of images: those of librbd and the images' home loops. A
@@ -25,9 +26,6 @@ final class BatchScheduling {
 
     private static final Logger LOG = System.getLogger(BatchScheduling.class.getName());
     private static final Path THREADS = Path.of("/proc/self/task");
-    private static final Path PROCESSORS = Path.of("/proc/stat");
-    private static final long LOOK_MILLIS = 250;
-    private static final long IDLE_MILLIS = 1000;
 
     /** So many requests under way are many; fewer than the other are few. */
     private static final int MANY = 20;
@@ -39,8 +37,8 @@ final class BatchScheduling {
 
     private static final double BUSY = 0.25;
 
-    private final Set<PendingRequests> watched = new HashSet<>();
-    private boolean looking;
+    private final List<PendingRequests> watched = new ArrayList<>();
+    private final ProcessorTime processors = new ProcessorTime();
     private boolean batch;
 
     /** Others look after that already, by {@code [server] batch} or for a program that serves among other things. */
@@ -65,10 +63,6 @@ final class BatchScheduling {
         }
         watched.add(pending);
         changed = true;
-        if (!looking && !managed) {
-            looking = true;
-            LostWatch.TIMER.schedule(this::look, LOOK_MILLIS, TimeUnit.MILLISECONDS);
-        }
     }
 
     /** Without effect when it was not added, or removed before. */
@@ -76,12 +70,13 @@ final class BatchScheduling {
         watched.remove(pending);
     }
 
-    private synchronized void look() {
+    /** Called again and again; whether there was something to do for images. */
+    synchronized boolean look() {
         int underWay = 0;
         boolean known = true;
-        for (PendingRequests pending : watched) {
-            underWay += pending.count();
-            known &= pending.thread() > 0;
+        for (int i = 0; i < watched.size(); i++) {
+            underWay += watched.get(i).count();
+            known &= watched.get(i).thread() > 0;
         }
         boolean wanted = batch && !watched.isEmpty();
         if (underWay == 0) {
@@ -89,7 +84,7 @@ final class BatchScheduling {
         } else {
             wanted = isQuicker(underWay);
         }
-        if (wanted != batch || wanted && changed) {
+        if (!managed && (wanted != batch || wanted && changed)) {
             batch = wanted;
             changed = !known;
             if (batch) {
@@ -98,10 +93,7 @@ final class BatchScheduling {
                 end();
             }
         }
-        looking = !watched.isEmpty();
-        if (looking) {
-            LostWatch.TIMER.schedule(this::look, underWay > 0 ? LOOK_MILLIS : IDLE_MILLIS, TimeUnit.MILLISECONDS);
-        }
+        return underWay > 0;
     }
 
     private boolean isQuicker(int underWay) {
@@ -111,22 +103,16 @@ final class BatchScheduling {
 
     /** The part of the time since the last call in which processors had nothing to do (proc_stat(5)); undecided at first. */
     private double idle() {
-        try (BufferedReader reader = Files.newBufferedReader(PROCESSORS)) {
-            String[] fields = reader.readLine().trim().split(" +");
-            long total = 0;
-            for (int i = 1; i <= 8; i++) {
-                total += Long.parseLong(fields[i]);
+        double part = (IDLE + BUSY) / 2;
+        if (processors.update()) {
+            long total = processors.total() - lastTotal;
+            if (lastTotal != 0 && total > 0) {
+                part = (double) (processors.idle() - lastIdle) / total;
             }
-            long idle = Long.parseLong(fields[4]) + Long.parseLong(fields[5]);
-            double part = lastTotal == 0 || total == lastTotal
-                    ? (IDLE + BUSY) / 2
-                    : (double) (idle - lastIdle) / (total - lastTotal);
-            lastIdle = idle;
-            lastTotal = total;
-            return part;
-        } catch (IOException | RuntimeException e) {
-            return 0;
+            lastIdle = processors.idle();
+            lastTotal = processors.total();
         }
+        return part;
     }
 
     private void begin() {

@@ -6,9 +6,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
-import java.util.concurrent.ScheduledFuture;
-import java.util.concurrent.ScheduledThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 
 /**
  * Finds out that the cluster has blocklisted this client when no request tells: librbd 16.2 keeps for ever what waits for
@@ -16,11 +13,8 @@ import java.util.concurrent.TimeUnit;
  * when nothing gets on for a while, the cluster is asked for the lock's owner, which fails with -ESHUTDOWN then.
  */
 final class LostWatch {
-    private static final int SECONDS = 5;
+    private static final long NANOS = 5_000_000_000L;
     private static final int OWNERS = 1;
-
-    /** For all images: it only looks, and others ask. */
-    static final ScheduledThreadPoolExecutor TIMER = timer();
 
     private final MemorySegment image;
     private final PendingRequests pending;
@@ -30,7 +24,7 @@ final class LostWatch {
     private Thread asking;
 
     private boolean closed;
-    private final ScheduledFuture<?> looking;
+    private long looked = System.nanoTime();
     private long removed;
 
     /**
@@ -40,17 +34,15 @@ final class LostWatch {
         this.image = image;
         this.pending = pending;
         this.lost = lost;
-        looking = TIMER.scheduleWithFixedDelay(this::look, SECONDS, SECONDS, TimeUnit.SECONDS);
+        ImageWatch.PROCESS.add(this);
     }
 
-    private static ScheduledThreadPoolExecutor timer() {
-        ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(
-                1, Thread.ofPlatform().name("rbd-watch").daemon(true).factory());
-        timer.setRemoveOnCancelPolicy(true);
-        return timer;
-    }
-
-    private synchronized void look() {
+    /** Called again and again, by {@link System#nanoTime}. */
+    synchronized void look(long time) {
+        if (time - looked < NANOS) {
+            return;
+        }
+        looked = time;
         long now = pending.removed();
         boolean stuck = now == removed && pending.count() > 0;
         removed = now;
@@ -74,9 +66,11 @@ final class LostWatch {
     }
 
     /** Looks no more. Any thread. */
-    synchronized void stop() {
-        closed = true;
-        looking.cancel(false);
+    void stop() {
+        ImageWatch.PROCESS.remove(this);
+        synchronized (this) {
+            closed = true;
+        }
     }
 
     /** Waits until nothing is asked any more; false when that takes longer than a minute. */

@@ -46,6 +46,13 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     private final EventFd wake;
     private final LoopThread thread;
     private final Spinner spinner;
+
+    /** Whether more than one channel had something to do in the last two turns. */
+    private boolean several;
+
+    /** The first one of the last turn. */
+    private StreamChannel previous;
+
     private final Counters counters = new Counters();
     private final TaskQueue tasks = new TaskQueue();
     private final PriorityQueue<Timer> timers = new PriorityQueue<>();
@@ -130,7 +137,7 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     }
 
     private void await() {
-        if (spinner.wanted(counters.requests()) && spin()) {
+        if (spinner.wanted(counters.requests(), counters.receivedBytes(), several) && spin()) {
             return;
         }
         // Whoever adds a task after the last look at the queue sees that the loop sleeps, and wakes it.
@@ -188,8 +195,12 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     }
 
     private void endTurn() {
+        StreamChannel first = touched.peek();
+        several = first != previous;
+        previous = first;
         StreamChannel channel;
         while ((channel = touched.poll()) != null) {
+            several |= channel != first; // one that was touched again is still the only one
             try {
                 channel.turnOver();
             } catch (RuntimeException | AssertionError e) {

@@ -2,8 +2,9 @@ package farsight.loop;
 
 /**
  * When to look for work for a while instead of sleeping: after a turn with so few answers that a client seems to wait for
- * each, and as long as that has found some lately. After every time in vain it pauses for twice as many sleeps as before.
- * Nothing is answered in a turn that waits for storage, which takes longer than is worth it.
+ * each, or one in which a single client's writes were answered, which is then in the middle of sending more; and as long
+ * as that has found some lately. After every time in vain it pauses for twice as many sleeps as before. Nothing is
+ * answered in a turn that waits for storage, which takes longer than is worth it.
  */
 final class Spinner {
     private static final int LONGEST_PAUSE = 64;
@@ -14,12 +15,16 @@ final class Spinner {
     /** A look takes a fraction of this, unless somebody else got the processor meanwhile and has better use for it. */
     private static final long LONGEST_LOOK = 50_000;
 
+    /** Requests that bring more than this each are writes, by and large. */
+    private static final long WITH_PAYLOAD = 256;
+
     private final long nanos;
     private int pause;
     private int pauseLeft;
     private long start;
     private long lastLook;
     private long answered;
+    private long received;
 
     /** @param nanos how long one time takes at most; 0 for never */
     Spinner(long nanos) {
@@ -30,11 +35,16 @@ final class Spinner {
      * Whether to do it now, instead of the next sleep.
      *
      * @param requests answered since the loop's start
+     * @param bytes received since then
+     * @param several whether more than one channel had something to do lately
      */
-    boolean wanted(long requests) {
-        boolean few = requests > answered && requests - answered <= FEW_REQUESTS;
+    boolean wanted(long requests, long bytes, boolean several) {
+        long answers = requests - answered;
+        boolean writing = !several && bytes - received > answers * WITH_PAYLOAD;
+        boolean promising = answers > 0 && (answers <= FEW_REQUESTS || writing);
         answered = requests;
-        if (nanos == 0 || !few) {
+        received = bytes;
+        if (nanos == 0 || !promising) {
             return false;
         }
         if (pauseLeft > 0) {

@@ -5,6 +5,9 @@
 # With settings of Ceph in OPTIONS, such as OPTIONS='rbd_non_blocking_aio = "false"', or keys of [rbd] in KEYS, such as
 # KEYS='batch = false', a second farsight with those takes part, and a second table compares the two. With BUSY=2 there are
 # two other processes that use all of the processors that they get.
+# What the socket leaves of the direct figure is the time that a request takes directly and the time that fio's nbd engine
+# takes for one through ceiling.c, a server without storage, added up: the processors are all in use, or, at depth 1, one
+# waits for the other.
 # None of them lets librbd cache, so that all do the same work; also printed is what each server spends of the processor
 # for a request, in microseconds of user and system time.
 set -euo pipefail
@@ -12,7 +15,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 rounds=${1:-3} seconds=${2:-5}
 farsight=target/farsight/bin/farsight
 [ -x $farsight ] || mvn -B -q -ntp package -DskipTests
-for tool in fio qemu-nbd jq rbd nbdcopy; do
+for tool in fio qemu-nbd jq rbd nbdcopy cc; do
     command -v $tool >/dev/null || { echo "rbd.sh: $tool is missing: bash src/test/tools/install-packages" >&2; exit 1; }
 done
 work=$(mktemp -d "${TMPDIR:-/tmp}/farsight-bench.XXXXXX") pids=()
@@ -40,6 +43,11 @@ rm "$work/data"
 qemu-nbd -f raw -x '' -k "$work/qemu.sock" -e 8 -t --cache=none "rbd:rbd/img:conf=$CEPH_CONF:id=farsight" & pids+=($!) qemu_pid=$!
 for _ in $(seq 200); do [ -S "$work/qemu.sock" ] && break; sleep 0.05; done
 
+cc -O2 -pthread -o "$work/ceiling" benchmarks/ceiling.c
+"$work/ceiling" "unix:$work/ceiling.sock" $((1 << 30)) & pids+=($!)
+for _ in $(seq 200); do [ -S "$work/ceiling.sock" ] && break; sleep 0.05; done
+contenders+=(ceiling)
+
 ticks() { # PID: user and system time of a process, in ticks; its name has no blank in it
     [ -z "$1" ] && echo 0 || awk '{print $14 + $15}' "/proc/$1/stat"
 }
@@ -49,6 +57,7 @@ run() { # CONTENDER OPTIONS...: prints IOPS, and appends microseconds of the ser
         direct) engine="--ioengine=rbd --clientname=farsight --pool=rbd --rbdname=img" ;;
         farsight) engine="--ioengine=nbd --uri=nbd+unix:///rbd:rbd/img?socket=$work/farsight.sock" pid=$farsight_pid ;;
         varied) engine="--ioengine=nbd --uri=nbd+unix:///rbd:rbd/img?socket=$work/varied.sock" pid=$varied_pid ;;
+        ceiling) engine="--ioengine=nbd --uri=nbd+unix:///?socket=$work/ceiling.sock" ;;
         qemu) engine="--ioengine=nbd --uri=nbd+unix:///?socket=$work/qemu.sock" pid=$qemu_pid ;;
     esac
     shift
@@ -67,20 +76,22 @@ run farsight --rw=randread --bs=4k --iodepth=32 >/dev/null # warm
 for ((i = 0; i < ${BUSY:-0}; i++)); do
     while :; do :; done & pids+=($!)
 done
-echo "| IOPS | fio rbd, direct | farsight | qemu-nbd | to direct | to qemu-nbd | us farsight | us qemu-nbd |"
-echo "|---|---|---|---|---|---|---|---|"
+echo "| IOPS | fio rbd, direct | farsight | qemu-nbd | to direct | the socket leaves | to qemu-nbd | us farsight | us qemu-nbd |"
+echo "|---|---|---|---|---|---|---|---|---|"
 while read -r title options; do
     rm -f "$work"/*.figures "$work"/*.cpu
     for ((i = 0; i < rounds; i++)); do
-        for contender in "${contenders[@]}"; do
+        first=$((i % ${#contenders[@]}))
+        for contender in "${contenders[@]:first}" "${contenders[@]:0:first}"; do
             # shellcheck disable=SC2086
             run $contender $options >>"$work/$contender.figures"
         done
     done
     d=$(median <"$work/direct.figures") f=$(median <"$work/farsight.figures") q=$(median <"$work/qemu.figures")
+    c=$(median <"$work/ceiling.figures")
     cf=$(median <"$work/farsight.cpu") cq=$(median <"$work/qemu.cpu")
-    awk -v cf="$cf" -v cq="$cq" -v t="${title//_/ }" -v d="$d" -v f="$f" -v q="$q" \
-        'BEGIN {printf "| %s | %d | %d | %d | %.2f | %.2f | %d | %d |\n", t, d, f, q, f / d, f / q, cf, cq}'
+    awk -v cf="$cf" -v cq="$cq" -v t="${title//_/ }" -v d="$d" -v f="$f" -v q="$q" -v c="$c" \
+        'BEGIN {printf "| %s | %d | %d | %d | %.2f | %.2f | %.2f | %d | %d |\n", t, d, f, q, f / d, c / (c + d), f / q, cf, cq}'
     [ -z "$varied_pid" ] || awk -v t="${title//_/ }" -v f="$f" -v cf="$cf" \
         -v v="$(median <"$work/varied.figures")" -v cv="$(median <"$work/varied.cpu")" \
         'BEGIN {printf "| %s | %d | %d | %.2f | %d | %d |\n", t, f, v, v / f, cf, cv}' >>"$work/varied.md"

@@ -9,15 +9,21 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
  * Makes the archive of classes that the launcher starts with: {@code StartupArchive HOME}, run by the Java that it is
  * for, unless HOME has one of its own. The classes are those that {@code farsight rehearse} used. Of the same classes
- * comes the same archive, byte for byte. No start depends on it, so that a Java that cannot make one fails no build.
+ * comes the same archive, byte for byte. Plain clients also get an AOT cache (JEP 483, 514), from a run of {@code
+ * farsight rehearse-clients} against a server: with linked calls and lambdas, it spares a quarter of their start. No start
+ * depends on either, so that a Java that cannot make them fails no build.
  */
 final class StartupArchive {
+    private static final int FIRST_WITH_CACHES = 25;
+    private static final int LIMIT_SECONDS = 60;
+
     private StartupArchive() {}
 
     public static void main(String[] arguments) throws Exception {
@@ -42,11 +48,50 @@ final class StartupArchive {
                 Files.copy(made, archive);
             }
         }
-        try (Stream<Path> files = Files.walk(work)) {
-            files.sorted((a, b) -> b.compareTo(a)).forEach(file -> file.toFile().delete());
-        }
+        delete(work);
         if (!Files.exists(archive)) {
             System.err.println("No start-up archive: farsight will start, but more slowly");
+        }
+        clientCache(home, home.resolve("lib/clients.aot"));
+    }
+
+    private static void clientCache(Path home, Path cache) throws IOException, InterruptedException {
+        Files.deleteIfExists(cache);
+        if (Runtime.version().feature() < FIRST_WITH_CACHES) {
+            return;
+        }
+        Path work = Files.createTempDirectory("farsight-cache");
+        Path socket = work.resolve("socket");
+        File output = work.resolve("server.log").toFile();
+        Process server = launcher(home, "", "server", "--listen", "unix:" + socket, "--export", "disk=memory:1MiB")
+                .redirectErrorStream(true)
+                .redirectOutput(output)
+                .start();
+        try {
+            long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(LIMIT_SECONDS);
+            while (!Files.exists(socket) && server.isAlive() && System.nanoTime() < deadline) {
+                Thread.sleep(10);
+            }
+            Path made = work.resolve("clients.aot");
+            String options = "-XX:AOTCacheOutput=" + made;
+            if (Files.exists(socket)
+                    && run(home, options, "rehearse-clients", "nbd+unix:///disk?socket=" + socket)
+                    && Files.exists(made)) {
+                Files.copy(made, cache);
+            } else {
+                System.err.print(Files.readString(output.toPath()));
+                System.err.println("No AOT cache: clients will start, but more slowly");
+            }
+        } finally {
+            server.destroy();
+            server.waitFor();
+            delete(work);
+        }
+    }
+
+    private static void delete(Path work) throws IOException {
+        try (Stream<Path> files = Files.walk(work)) {
+            files.sorted((a, b) -> b.compareTo(a)).forEach(file -> file.toFile().delete());
         }
     }
 
@@ -86,19 +131,10 @@ final class StartupArchive {
 
     /** Whether the launcher ended well; what it printed is of interest only when it did not. */
     private static boolean run(Path home, String options, String... words) throws IOException, InterruptedException {
-        List<String> command =
-                new ArrayList<>(List.of("/bin/sh", home.resolve("bin/farsight").toString()));
-        command.addAll(List.of(words));
         File output = File.createTempFile("farsight-archive", ".log");
         try {
             ProcessBuilder process =
-                    new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output);
-            // Which classes are used depends on the locale; so that is always the same.
-            process.environment().clear();
-            process.environment().put("PATH", "/usr/bin:/bin");
-            process.environment().put("LC_ALL", "C.UTF-8");
-            process.environment().put("FARSIGHT_JAVA_HOME", System.getProperty("java.home"));
-            process.environment().put("FARSIGHT_JAVA_OPTS", options);
+                    launcher(home, options, words).redirectErrorStream(true).redirectOutput(output);
             if (process.start().waitFor() == 0) {
                 return true;
             }
@@ -107,5 +143,19 @@ final class StartupArchive {
         } finally {
             output.delete();
         }
+    }
+
+    private static ProcessBuilder launcher(Path home, String options, String... words) {
+        List<String> command =
+                new ArrayList<>(List.of("/bin/sh", home.resolve("bin/farsight").toString()));
+        command.addAll(List.of(words));
+        ProcessBuilder process = new ProcessBuilder(command);
+        // Which classes are used depends on the locale; so that is always the same.
+        process.environment().clear();
+        process.environment().put("PATH", "/usr/bin:/bin");
+        process.environment().put("LC_ALL", "C.UTF-8");
+        process.environment().put("FARSIGHT_JAVA_HOME", System.getProperty("java.home"));
+        process.environment().put("FARSIGHT_JAVA_OPTS", options);
+        return process;
     }
 }

@@ -30,6 +30,7 @@ final class PlainWords {
                     isOperand(1, 3, words) && isOperand(2, 3, words)
                             ? () -> CopyCommand.run(words[1], words[2], CopyOptions.DEFAULT, false)
                             : null;
+                case "rehearse-clients" -> isOperand(1, 2, words) ? () -> ClientRehearsal.run(words[1]) : null;
                 default -> null;
             };
         } catch (IllegalArgumentException e) {

@@ -1,6 +1,7 @@
 package farsight.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import farsight.tools.Commands;
 import farsight.tools.Project;
@@ -8,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -33,6 +35,37 @@ class StartupTest {
                 .filter(line -> line.contains(" farsight.") || line.contains(" picocli."))
                 .toList();
         assertThat(loaded).isNotEmpty().allMatch(line -> line.contains(FROM_ARCHIVE));
+    }
+
+    @Test
+    void plainClientsStartFromTheirCache() {
+        assumeThat(Runtime.version().feature()).isGreaterThanOrEqualTo(25);
+        Commands.Result plain = info("nbd+unix:///?socket=" + folder.resolve("nobody"))
+                .environment("JDK_JAVA_OPTIONS", "-XX:+PrintCommandLineFlags -Xlog:class+load:stdout")
+                .run();
+        assertThat(plain.stdout()).contains("/clients.aot ");
+        // What a switch over types becomes is made anew in each run.
+        assertThat(plain.stdout().lines().filter(line -> line.contains(" farsight.") && !line.contains("$$TypeSwitch")))
+                .isNotEmpty()
+                .allMatch(line -> line.contains(FROM_ARCHIVE));
+        assertThat(plain.stderr().lines().filter(line -> !line.startsWith("NOTE: ")))
+                .singleElement()
+                .asString()
+                .contains("cannot reach the server");
+    }
+
+    @Test
+    void otherClientsDoNot() {
+        Commands.Result other = info("--json", "nbd+unix:///?socket=" + folder.resolve("nobody"))
+                .environment("JDK_JAVA_OPTIONS", "-XX:+PrintCommandLineFlags")
+                .run();
+        assertThat(other.stdout()).contains("/farsight.jsa ").doesNotContain("/clients.aot ");
+    }
+
+    private static Commands info(String... words) {
+        List<String> command = new ArrayList<>(List.of(Project.launcher().toString(), "info"));
+        command.addAll(List.of(words));
+        return Commands.command(command.toArray(String[]::new));
     }
 
     @ParameterizedTest
@@ -66,6 +99,16 @@ class StartupTest {
             }
         }
         assertQuiet(Commands.command(copy.resolve("bin/farsight").toString(), "--version"));
+        assertThat(Commands.command(
+                                copy.resolve("bin/farsight").toString(),
+                                "info",
+                                "nbd+unix:///?socket=" + folder.resolve("nobody"))
+                        .run()
+                        .stderr()
+                        .lines())
+                .singleElement()
+                .asString()
+                .contains("cannot reach the server");
     }
 
     private static void assertQuiet(Commands version) {

@@ -1,0 +1,28 @@
+package farsight.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * {@code farsight rehearse-clients URI}: plain copies and questions in one process and nothing else, for the packaging to
+ * see which classes those take. The export at the URI is written to.
+ */
+final class ClientRehearsal {
+    private static final int BYTES = 1 << 20;
+
+    private ClientRehearsal() {}
+
+    static int run(String uri) throws Exception {
+        Path image = Files.createTempFile("farsight-rehearsal", ".img");
+        try {
+            Files.write(image, new byte[BYTES]);
+            // A server that is not there takes classes of its own.
+            Main.run("info", "nbd+unix:///?socket=" + image + ".nobody");
+            return Main.run("info", uri)
+                    | Main.run("copy", image.toString(), uri)
+                    | Main.run("copy", uri, image.toString());
+        } finally {
+            Files.delete(image);
+        }
+    }
+}

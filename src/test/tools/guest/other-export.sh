@@ -79,6 +79,8 @@ attach "$(config swap $((port + 1)) 'file = "/dev/nbd1"' 'swap = true')"
 [ "$(cat "/proc/$client/oom_score_adj")" = -1000 ] || fail "the client may be killed when memory is short"
 locked=$(awk '/VmLck/ { print $2 }' "/proc/$client/status")
 [ "$locked" -gt 50000 ] || fail "only $locked kB of the client are locked in memory"
+# The network needs memory to swap through, as client.md says.
+echo 65536 >/proc/sys/vm/min_free_kbytes
 mkswap /dev/$device >/dev/null
 swapon /dev/$device
 # A tmpfs is swapped out as processes are: all free memory and a tenth of a gigabyte more.

@@ -3,8 +3,8 @@ package farsight.loop;
 /**
  * When to look for work for a while instead of sleeping: after a turn with so few answers that a client seems to wait for
  * each, or one in which a single client's writes were answered, which is then in the middle of sending more; and as long
- * as that has found some lately. After every time in vain it pauses for twice as many sleeps as before. Nothing is
- * answered in a turn that waits for storage, which takes longer than is worth it.
+ * as that has found some lately. After the second time in vain it pauses for one sleep, then for twice as many each time.
+ * Nothing is answered in a turn that waits for storage, which takes longer than is worth it.
  */
 final class Spinner {
     private static final int LONGEST_PAUSE = 64;
@@ -19,6 +19,10 @@ final class Spinner {
     private static final long WITH_PAYLOAD = 256;
 
     private final long nanos;
+
+    /** Whether the last look was. */
+    private boolean inVain;
+
     private int pause;
     private int pauseLeft;
     private long start;
@@ -67,12 +71,17 @@ final class Spinner {
         if (undisturbed && now - start < nanos) {
             return true;
         }
-        pause = Math.clamp(pause * 2L, 1, LONGEST_PAUSE);
-        pauseLeft = pause;
+        // A client that was held up once by its own system comes back: for it alone nobody sleeps more than this once.
+        if (inVain) {
+            pause = Math.clamp(pause * 2L, 1, LONGEST_PAUSE);
+            pauseLeft = pause;
+        }
+        inVain = true;
         return false;
     }
 
     void found() {
+        inVain = false;
         pause = 0;
     }
 }

@@ -39,6 +39,8 @@ class SpinnerTest {
     @Test
     void oneThatLooksInVainPausesForTwiceAsManySleeps() {
         int answered = 0;
+        assertThat(spinner.wanted(++answered, 0, false)).isTrue();
+        lookInVain();
         for (int pause = 1; pause <= 64; pause *= 2) {
             assertThat(spinner.wanted(++answered, 0, false)).isTrue();
             lookInVain();
@@ -51,6 +53,21 @@ class SpinnerTest {
         assertThat(spinner.wanted(++answered, 0, false)).isTrue();
         spinner.found();
         assertThat(spinner.wanted(++answered, 0, false)).isTrue();
+    }
+
+    @Test
+    void oneTimeInVainIsForgiven() {
+        spinner.wanted(1, 0, false);
+        spinner.found();
+        assertThat(spinner.wanted(2, 0, false)).isTrue();
+        lookInVain();
+        assertThat(spinner.wanted(3, 0, false)).isTrue();
+        spinner.found();
+        assertThat(spinner.wanted(4, 0, false)).isTrue();
+        lookInVain();
+        assertThat(spinner.wanted(5, 0, false)).isTrue();
+        lookInVain();
+        assertThat(spinner.wanted(6, 0, false)).isFalse();
     }
 
     @Test

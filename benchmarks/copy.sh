@@ -48,11 +48,23 @@ median() { sort -n "$1" | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] 
 cmp "$work/source.img" "$work/served.img"
 echo "4 GiB sparse, $data MiB of data, $(nproc) processors: seconds"
 for ((i = 1; i <= rounds; i++)); do
-    a=$(timed "$work/to.a" "$farsight" copy "$work/source.img" "$uri")
-    b=$(timed "$work/to.b" nbdcopy --flush "$work/source.img" "$uri")
-    rm -f "$work/back.img"; c=$(timed "$work/from.a" "$farsight" copy "$uri" "$work/back.img")
-    [ $i -gt 1 ] || cmp "$work/source.img" "$work/back.img"
-    rm -f "$work/back.img"; d=$(timed "$work/from.b" nbdcopy --flush "$uri" "$work/back.img")
+    # In turn, and each first in every other round.
+    for who in $([ $((i % 2)) = 1 ] && echo a b || echo b a); do
+        if [ $who = a ]; then
+            a=$(timed "$work/to.a" "$farsight" copy "$work/source.img" "$uri")
+        else
+            b=$(timed "$work/to.b" nbdcopy --flush "$work/source.img" "$uri")
+        fi
+    done
+    for who in $([ $((i % 2)) = 1 ] && echo a b || echo b a); do
+        rm -f "$work/back.img"
+        if [ $who = a ]; then
+            c=$(timed "$work/from.a" "$farsight" copy "$uri" "$work/back.img")
+            [ $i -gt 1 ] || cmp "$work/source.img" "$work/back.img"
+        else
+            d=$(timed "$work/from.b" nbdcopy --flush "$uri" "$work/back.img")
+        fi
+    done
     echo "  round $i: file to server: farsight $a  nbdcopy $b;  server to file: farsight $c  nbdcopy $d"
 done
 status=0

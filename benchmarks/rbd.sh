@@ -6,8 +6,8 @@
 # KEYS='batch = false', a second farsight with those takes part, and a second table compares the two. With BUSY=2 there are
 # two other processes that use all of the processors that they get.
 # What the socket leaves of the direct figure is the time that a request takes directly and the time that fio's nbd engine
-# takes for one through ceiling.c, a server without storage, added up: the processors are all in use, or, at depth 1, one
-# waits for the other.
+# takes for one through ceiling.c, a server without storage, added up. An estimate and no bound: what overlaps of the two
+# counts twice.
 # None of them lets librbd cache, so that all do the same work; also printed is what each server spends of the processor
 # for a request, in microseconds of user and system time.
 set -euo pipefail

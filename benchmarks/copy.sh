@@ -1,9 +1,10 @@
 #!/bin/bash
 # farsight copy and nbdcopy in turn: a sparse image of 4 GiB, 512 MiB of it data unless told otherwise, to an NBD server
-# and back, starting the program included, both with a flush at the end. The less data, the more the start counts. The server is nbdkit's file plugin; files lie in memory if there is
-# room, so that the disk is not what is measured. Prints each run's seconds, the medians and their ratio (above 1:
-# farsight is faster); exit status 1 when a ratio is below 1.
+# and back, starting the program included, both with a flush at the end. The less data, the more the start counts. The
+# server is nbdkit's file plugin; files lie in memory if there is room, so that the disk is not what is measured. Prints
+# each run's seconds, the medians and their ratio (above 1: farsight is faster); exit status 1 when a ratio is below 1.
 #   benchmarks/copy.sh [ROUNDS=7 [MIB=512]]
+# With SINGLE=1 the server allows one connection only.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 rounds=${1:-7}
@@ -30,7 +31,9 @@ with open(sys.argv[1], "wb") as f:
         f.write(os.urandom(int(sys.argv[2]) << 20))
 EOF
 truncate -s 4G "$work/served.img"
-nbdkit -f -U "$work/sock" file "$work/served.img" & server=$!
+single=()
+[ -z "${SINGLE:-}" ] || single=(--filter=multi-conn multi-conn-mode=disable)
+nbdkit -f -U "$work/sock" "${single[@]:0:1}" file "$work/served.img" "${single[@]:1}" & server=$!
 for _ in $(seq 200); do [ -S "$work/sock" ] && break; sleep 0.05; done
 uri="nbd+unix:///?socket=$work/sock"
 
@@ -46,7 +49,7 @@ median() { sort -n "$1" | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] 
 
 "$farsight" copy "$work/source.img" "$uri" >/dev/null # warm
 cmp "$work/source.img" "$work/served.img"
-echo "4 GiB sparse, $data MiB of data, $(nproc) processors: seconds"
+echo "4 GiB sparse, $data MiB of data, $(nproc) processors${SINGLE:+, one connection}: seconds"
 for ((i = 1; i <= rounds; i++)); do
     # In turn, and each first in every other round.
     for who in $([ $((i % 2)) = 1 ] && echo a b || echo b a); do

@@ -61,6 +61,16 @@ abstract class ClientRequest {
         throw new AssertionError("nobody takes the data");
     }
 
+    /** What the data of a read without a target may come through; null for memory. */
+    SocketPipe pipe() {
+        return null;
+    }
+
+    /** A piece of a read without a target that was put into {@link #pipe}. */
+    void pipedData(long bytes, long at) throws IOException {
+        throw new AssertionError("nobody takes the data");
+    }
+
     /** A part of a read without a target that is zeroes. */
     void zeroes(long at, long bytes) throws IOException {
         throw new AssertionError("nobody takes the data");

@@ -182,6 +182,27 @@ public final class ClientSocket implements Transport, AutoCloseable {
         }
     }
 
+    @Override
+    @SuppressWarnings("exports") // as is the interface
+    public long receiveSome(SocketPipe pipe, long length) throws NbdException {
+        if (tls != null || deadline != 0) {
+            return 0;
+        }
+        while (true) {
+            long n = pipe.receive(fd, Math.min(most, length));
+            if (n > 0) {
+                return n;
+            }
+            if (n == 0) {
+                throw closed();
+            }
+            if (n == -QuickCalls.EINVAL) {
+                return 0;
+            }
+            retry(n);
+        }
+    }
+
     /** @param all whether to wait for all of it; less may come all the same */
     private long receiveWire(long address, long length, boolean all) throws NbdException {
         while (true) {
@@ -192,10 +213,14 @@ public final class ClientSocket implements Transport, AutoCloseable {
                 return n;
             }
             if (n == 0) {
-                throw new NbdException(peer + ": the server closed the connection");
+                throw closed();
             }
             retry(n);
         }
+    }
+
+    private NbdException closed() {
+        return new NbdException(peer + ": the server closed the connection");
     }
 
     private void retry(long failure) throws NbdException {
@@ -205,7 +230,7 @@ public final class ClientSocket implements Transport, AutoCloseable {
                 throw new NbdException(peer + ": the server does not answer any more");
             }
         } else if (failure == -QuickCalls.ECONNRESET || failure == -QuickCalls.EPIPE) {
-            throw new NbdException(peer + ": the server closed the connection");
+            throw closed();
         } else if (failure != -QuickCalls.EINTR) {
             throw new NbdException(peer + ": the connection is lost: " + ErrnoException.describe((int) -failure));
         }

@@ -305,78 +305,100 @@ public final class Copy {
 
     // ---- export to file ------------------------------------------------------------------------------------------
 
-    /** This thread plans; the receiving threads write what comes, and ask for more. */
     private void exportToFile(NbdSide source, FileSide target) throws IOException {
-        PieceQueue pieces = new PieceQueue(source.client.connections(), Math.min(options.requests(), MOST_READS));
-        CallState[] states = new CallState[source.client.connections()];
-        for (int i = 0; i < states.length; i++) {
-            states[i] = CallState.forever();
-        }
-        try (CallState own = CallState.open()) {
-            for (CopyPlan.Piece piece = plan.next(); piece != null && !failed(); piece = plan.next()) {
-                if (piece.zero()) {
-                    target.zero(own, zeroes, piece.offset(), piece.length());
-                    moved.addAndGet(piece.length());
-                    continue;
-                }
-                int connection = pieces.add(piece);
-                if (connection >= 0) {
-                    source.client
-                            .connection(connection)
-                            .submit(new ReadToFile(source, target, piece, states, pieces, connection));
-                }
-            }
-        } catch (IOException | RuntimeException e) {
-            pieces.stop();
-            throw e;
-        }
+        new ExportToFile(source, target).run();
     }
 
-    private final class ReadToFile extends Part {
+    /** The thread that runs it plans; the receiving threads pass on what comes, and ask for more. */
+    private final class ExportToFile {
         private final NbdSide source;
         private final FileSide target;
-        private final CallState[] states;
         private final PieceQueue pieces;
-        private final int connection;
+        private final CallState[] states;
 
-        ReadToFile(
-                NbdSide source,
-                FileSide target,
-                CopyPlan.Piece piece,
-                CallState[] states,
-                PieceQueue pieces,
-                int connection) {
-            super(Nbd.NBD_CMD_READ, piece, null);
+        /** Only of a single connection: with several, receiving by one beside writing by another gains more. */
+        private final SocketPipe pipe;
+
+        ExportToFile(NbdSide source, FileSide target) {
             this.source = source;
             this.target = target;
-            this.states = states;
-            this.pieces = pieces;
-            this.connection = connection;
+            int connections = source.client.connections();
+            pieces = new PieceQueue(connections, Math.min(options.requests(), MOST_READS));
+            states = new CallState[connections];
+            for (int i = 0; i < connections; i++) {
+                states[i] = CallState.forever();
+            }
+            pipe = connections == 1 ? new SocketPipe() : null;
         }
 
-        @Override
-        void data(long address, long bytes, long at) throws IOException {
-            target.write(states[connection], address, bytes, at);
-        }
-
-        @Override
-        void zeroes(long at, long bytes) throws IOException {
-            target.zero(states[connection], zeroes, at, bytes);
-        }
-
-        @Override
-        void done(IOException failureOrNull) {
-            if (failureOrNull != null) {
+        void run() throws IOException {
+            try (CallState own = CallState.open()) {
+                for (CopyPlan.Piece piece = plan.next(); piece != null && !failed(); piece = plan.next()) {
+                    if (piece.zero()) {
+                        target.zero(own, zeroes, piece.offset(), piece.length());
+                        moved.addAndGet(piece.length());
+                        continue;
+                    }
+                    int connection = pieces.add(piece);
+                    if (connection >= 0) {
+                        ask(connection, piece);
+                    }
+                }
+            } catch (IOException | RuntimeException e) {
                 pieces.stop();
-            } else {
-                CopyPlan.Piece following = pieces.next(connection);
-                if (following != null) {
-                    source.client
-                            .connection(connection)
-                            .submit(new ReadToFile(source, target, following, states, pieces, connection));
+                throw e;
+            } finally {
+                awaitNothingInFlight();
+                if (pipe != null) {
+                    pipe.close();
                 }
             }
-            super.done(failureOrNull);
+        }
+
+        private void ask(int connection, CopyPlan.Piece piece) {
+            source.client.connection(connection).submit(new Read(connection, piece));
+        }
+
+        private final class Read extends Part {
+            private final int connection;
+
+            Read(int connection, CopyPlan.Piece piece) {
+                super(Nbd.NBD_CMD_READ, piece, null);
+                this.connection = connection;
+            }
+
+            @Override
+            void data(long address, long bytes, long at) throws IOException {
+                target.write(states[connection], address, bytes, at);
+            }
+
+            @Override
+            SocketPipe pipe() {
+                return pipe == null || !pipe.usable() ? null : pipe;
+            }
+
+            @Override
+            void pipedData(long bytes, long at) throws IOException {
+                target.write(states[connection], pipe, bytes, at);
+            }
+
+            @Override
+            void zeroes(long at, long bytes) throws IOException {
+                target.zero(states[connection], zeroes, at, bytes);
+            }
+
+            @Override
+            void done(IOException failureOrNull) {
+                if (failureOrNull != null) {
+                    pieces.stop();
+                } else {
+                    CopyPlan.Piece following = pieces.next(connection);
+                    if (following != null) {
+                        ask(connection, following);
+                    }
+                }
+                super.done(failureOrNull);
+            }
         }
     }
 

@@ -17,7 +17,7 @@ final class FileSide extends CopySide {
     private final boolean regular;
     private boolean seekable = true;
 
-    private FileSide(String place, int fd, long size, boolean regular) {
+    FileSide(String place, int fd, long size, boolean regular) {
         super(place);
         this.fd = fd;
         this.size = size;
@@ -134,6 +134,34 @@ final class FileSide extends CopySide {
             } else if (n != -QuickCalls.EINTR) {
                 throw failed(place, "cannot be written", n);
             }
+        }
+    }
+
+    /** Writes what is in a pipe; takes all of it out even when it fails. Any thread, with a state of its own. */
+    void write(CallState own, SocketPipe pipe, long length, long offset) throws IOException {
+        for (long done = 0; done < length; ) {
+            long n = pipe.write(fd, length - done, offset + done);
+            if (n >= 0) {
+                done += n;
+            } else if (n == -QuickCalls.EINVAL) {
+                pipe.giveUp(); // for the next data; files of some file systems take none this way
+                writeRead(own, pipe, length - done, offset + done);
+                return;
+            } else if (n != -QuickCalls.EINTR) {
+                pipe.giveUp();
+                pipe.discard(length - done);
+                throw failed(place, "cannot be written", n);
+            }
+        }
+    }
+
+    private void writeRead(CallState own, SocketPipe pipe, long length, long offset) throws IOException {
+        MemorySegment memory = QuickCalls.map(length);
+        try {
+            pipe.read(memory);
+            write(own, memory.address(), length, offset);
+        } finally {
+            QuickCalls.unmap(memory);
         }
     }
 

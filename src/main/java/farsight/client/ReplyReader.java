@@ -56,6 +56,9 @@ final class ReplyReader implements AutoCloseable {
     private int start;
     private int end;
 
+    /** How much is received at most before it is known what it is. */
+    private int headerRoom = BUFFER;
+
     ReplyReader(
             Transport transport, boolean structured, boolean extended, List<MetaContext> contexts, Waiting waiting) {
         this.transport = transport;
@@ -77,6 +80,11 @@ final class ReplyReader implements AutoCloseable {
 
     /** Brings so many bytes to the front of the buffer; they are at {@link #start}. */
     private void need(int bytes) throws NbdException {
+        need(bytes, BUFFER);
+    }
+
+    /** @param most what is not worth having more than, because the rest had better come another way */
+    private void need(int bytes, int most) throws NbdException {
         if (start == end) {
             start = 0;
             end = 0;
@@ -86,7 +94,8 @@ final class ReplyReader implements AutoCloseable {
             start = 0;
         }
         while (end - start < bytes) {
-            end += (int) transport.receiveSome(buffer.address() + end, BUFFER - end);
+            int room = Math.min(BUFFER - end, Math.max(bytes, most) - (end - start));
+            end += (int) transport.receiveSome(buffer.address() + end, room);
         }
     }
 
@@ -118,12 +127,12 @@ final class ReplyReader implements AutoCloseable {
 
     /** Reads one simple reply or one chunk, with its payload. */
     void next() throws NbdException {
-        need(4);
+        need(4, headerRoom);
         int magic = buffer.get(Wire.INT, start);
         if (magic == Nbd.NBD_SIMPLE_REPLY_MAGIC && !extended) {
             simple();
         } else if (magic == Nbd.NBD_STRUCTURED_REPLY_MAGIC && structured && !extended) {
-            need(STRUCTURED_HEADER);
+            need(STRUCTURED_HEADER, headerRoom);
             int at = take(STRUCTURED_HEADER);
             ClientRequest request = find(buffer.get(Wire.LONG, at + 8));
             chunk(
@@ -132,7 +141,7 @@ final class ReplyReader implements AutoCloseable {
                     Short.toUnsignedInt(buffer.get(Wire.SHORT, at + 6)),
                     Integer.toUnsignedLong(buffer.get(Wire.INT, at + 16)));
         } else if (magic == Nbd.NBD_EXTENDED_REPLY_MAGIC && extended) {
-            need(EXTENDED_HEADER);
+            need(EXTENDED_HEADER, headerRoom);
             int at = take(EXTENDED_HEADER);
             ClientRequest request = find(buffer.get(Wire.LONG, at + 8));
             if (buffer.get(Wire.LONG, at + 16) != request.offset) {
@@ -262,11 +271,24 @@ final class ReplyReader implements AutoCloseable {
             fill(request.memory.address() + offset - request.offset, length);
             return;
         }
-        if (piece == null) {
-            piece = piece();
-        }
         for (long done = 0; done < length; ) {
-            long part = Math.min(PIECE, length - done);
+            long rest = length - done;
+            SocketPipe pipe = request.failure == null ? request.pipe() : null;
+            headerRoom = pipe == null ? BUFFER : longestDataHeader();
+            long piped = pipe == null || start != end ? 0 : transport.receiveSome(pipe, rest);
+            if (piped > 0) {
+                try {
+                    request.pipedData(piped, offset + done);
+                } catch (IOException e) {
+                    request.failure = e; // the rest still has to be received
+                }
+                done += piped;
+                continue;
+            }
+            if (piece == null) {
+                piece = piece();
+            }
+            long part = Math.min(pipe == null || start == end ? PIECE : end - start, rest);
             fill(piece.address(), part);
             if (request.failure == null) {
                 try {
@@ -277,6 +299,11 @@ final class ReplyReader implements AutoCloseable {
             }
             done += part;
         }
+    }
+
+    /** What comes before data that goes through a pipe. */
+    private int longestDataHeader() {
+        return extended ? EXTENDED_HEADER + Long.BYTES : structured ? STRUCTURED_HEADER + Long.BYTES : SIMPLE_HEADER;
     }
 
     private MemorySegment piece() throws NbdException {

@@ -22,4 +22,14 @@ interface Transport {
             done += receiveSome(address + done, length - done);
         }
     }
+
+    /**
+     * Receives what is there, at least one byte, into an empty pipe.
+     *
+     * @return how many, up to {@code length}; 0 when it cannot
+     * @throws NbdException like {@link #receiveSome}
+     */
+    default long receiveSome(SocketPipe pipe, long length) throws NbdException {
+        return 0;
+    }
 }

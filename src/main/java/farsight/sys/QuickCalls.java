@@ -52,6 +52,9 @@ public final class QuickCalls {
     private static final MemorySegment MUNMAP = function("munmap");
     private static final MemorySegment IOCTL = function("ioctl");
     private static final MemorySegment SENDFILE = function("sendfile");
+    private static final MemorySegment SPLICE = function("splice");
+    private static final MemorySegment PIPE2 = function("pipe2");
+    private static final MemorySegment READ = function("read");
     private static final MemorySegment COPY_FILE_RANGE = function("copy_file_range");
     private static final MemorySegment SOCKET = function("socket");
     private static final MemorySegment CONNECT = function("connect");
@@ -163,6 +166,36 @@ public final class QuickCalls {
     public static long copyRange(
             CallState state, int from, MemorySegment offset, int to, MemorySegment toOffset, long length) {
         return state.check(call(state, COPY_FILE_RANGE, from, offset.address(), to, toOffset.address(), length, 0));
+    }
+
+    /**
+     * A pipe, closed on exec.
+     *
+     * @param ends memory of two ints, set to the descriptors to read from and to write to
+     * @param size bytes that it should hold; it may hold fewer
+     * @return 0 or {@code -errno}
+     */
+    public static int pipe(CallState state, MemorySegment ends, int size) {
+        int result = number(state, PIPE2, ends.address(), Linux.O_CLOEXEC(), 0, 0);
+        if (result >= 0) {
+            number(state, FCNTL, ends.getAtIndex(ValueLayout.JAVA_INT, 1), Linux.F_SETPIPE_SZ(), size, 0);
+        }
+        return result;
+    }
+
+    /** From a descriptor to a pipe, within the kernel. Bytes, 0 at the end, or {@code -errno}. */
+    public static long splice(CallState state, int from, int pipe, long length) {
+        return state.check(call(state, SPLICE, from, 0, pipe, 0, length, 0));
+    }
+
+    /** From a pipe to an offset of a file, within the kernel; the offset advances. Bytes or {@code -errno}. */
+    public static long splice(CallState state, int pipe, int file, MemorySegment offset, long length) {
+        return state.check(call(state, SPLICE, pipe, 0, file, offset.address(), length, 0));
+    }
+
+    /** Bytes, 0 at the end, or {@code -errno}. */
+    public static long read(CallState state, int fd, long address, long length) {
+        return word(state, READ, fd, address, length, 0);
     }
 
     public static void close(int fd) {

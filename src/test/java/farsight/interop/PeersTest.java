@@ -491,6 +491,32 @@ class PeersTest {
                 .expectSuccess();
     }
 
+    /** From a server that allows one connection, where data passes through a pipe; both kinds of replies. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", "--no-sr"})
+    void aCopyFromASingleConnectionIsWholeOrSaysWhyNot(String style) throws IOException {
+        byte[] data = random((20 << 20) + 512);
+        Path image = Files.write(directory.resolve("source.img"), data);
+        List<String> words = new ArrayList<>(List.of("--filter=multi-conn", "file", image.toString()));
+        words.add("multi-conn-mode=disable");
+        if (!style.isEmpty()) {
+            words.add(0, style);
+        }
+        Path back = directory.resolve("back.img");
+        try (RunningCommand server = nbdkit(words.toArray(String[]::new))) {
+            assertThat(farsight("copy", "--verify", uri(""), back.toString())).startsWith("farsight: copied and");
+            assertThat(Files.mismatch(image, back)).isEqualTo(-1);
+            Path small = Files.createDirectory(directory.resolve("small"));
+            String command = "mount -t tmpfs -o size=8m none " + small + " && exec " + Project.launcher() + " copy '"
+                    + uri("") + "' " + small + "/back.img";
+            assertThat(Commands.command("unshare", "--mount", "sh", "-c", command)
+                            .run()
+                            .expectExit(1)
+                            .stderr())
+                    .contains(small + "/back.img: cannot be written: No space left on device");
+        }
+    }
+
     @Test
     void aCopyToAFileEndsWithTheFirstReadThatFails() throws IOException {
         Path image = image("source.img", 64 << 20);

@@ -34,6 +34,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <linux/errqueue.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/genetlink.h>
@@ -44,3 +45,4 @@
 #include <linux/nbd.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
+#include <linux/sockios.h>

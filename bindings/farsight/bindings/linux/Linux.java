@@ -1292,6 +1292,33 @@ public class Linux {
     public static int SEEK_END() {
         return SEEK_END;
     }
+    private static final int IP_RECVERR = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * #define IP_RECVERR 11
+     * }
+     */
+    public static int IP_RECVERR() {
+        return IP_RECVERR;
+    }
+    private static final int SOL_IP = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * #define SOL_IP 0
+     * }
+     */
+    public static int SOL_IP() {
+        return SOL_IP;
+    }
+    private static final int IPV6_RECVERR = (int)25L;
+    /**
+     * {@snippet lang=c :
+     * #define IPV6_RECVERR 25
+     * }
+     */
+    public static int IPV6_RECVERR() {
+        return IPV6_RECVERR;
+    }
     private static final int IPV6_V6ONLY = (int)26L;
     /**
      * {@snippet lang=c :
@@ -1858,6 +1885,24 @@ public class Linux {
      */
     public static int SEEK_HOLE() {
         return SEEK_HOLE;
+    }
+    private static final int SO_EE_ORIGIN_ZEROCOPY = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * #define SO_EE_ORIGIN_ZEROCOPY 5
+     * }
+     */
+    public static int SO_EE_ORIGIN_ZEROCOPY() {
+        return SO_EE_ORIGIN_ZEROCOPY;
+    }
+    private static final int SO_EE_CODE_ZEROCOPY_COPIED = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * #define SO_EE_CODE_ZEROCOPY_COPIED 1
+     * }
+     */
+    public static int SO_EE_CODE_ZEROCOPY_COPIED() {
+        return SO_EE_CODE_ZEROCOPY_COPIED;
     }
     private static final int NETLINK_ROUTE = (int)0L;
     /**
@@ -2749,6 +2794,15 @@ public class Linux {
      */
     public static int MSG_WAITALL() {
         return MSG_WAITALL;
+    }
+    private static final int MSG_ERRQUEUE = (int)8192L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.MSG_ERRQUEUE = 8192
+     * }
+     */
+    public static int MSG_ERRQUEUE() {
+        return MSG_ERRQUEUE;
     }
     private static final int MSG_NOSIGNAL = (int)16384L;
     /**
@@ -10672,6 +10726,15 @@ public class Linux {
      */
     public static int NBD_CFLAG_DISCONNECT_ON_CLOSE() {
         return NBD_CFLAG_DISCONNECT_ON_CLOSE;
+    }
+    private static final int SIOCOUTQ = (int)21521L;
+    /**
+     * {@snippet lang=c :
+     * #define SIOCOUTQ 21521
+     * }
+     */
+    public static int SIOCOUTQ() {
+        return SIOCOUTQ;
     }
 }
 

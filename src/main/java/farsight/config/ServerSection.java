@@ -93,7 +93,8 @@ final class ServerSection {
                 (int) section.integer("loops", 0, MOST_LOOPS, 0),
                 io(defaults.io()),
                 section.duration("spin", Duration.ZERO, MOST_SPIN, defaults.spin()),
-                section.flag("batch", defaults.batch()));
+                section.flag("batch", defaults.batch()),
+                section.flag("zero_copy", defaults.zeroCopy()));
     }
 
     private Io io(Io otherwise) {

@@ -1,5 +1,6 @@
 package farsight.loop;
 
+import farsight.buffer.Buffer;
 import farsight.sys.IoVec;
 
 /**
@@ -30,6 +31,26 @@ public interface Channel {
      * {@link ChannelHandler#closed}. One send at a time.
      */
     void send(IoVec pieces);
+
+    /**
+     * Lets {@link #sendInPlace} do what it is for, if the system can: for sockets whose peer is on another machine.
+     */
+    void allowInPlace();
+
+    /** Whether it is worth using {@link #sendInPlace} now. */
+    boolean wantsInPlace();
+
+    /**
+     * Like {@link #send}, but the system may use what the vector points to after {@link ChannelHandler#sent}: it stays
+     * what it is until {@link #release} lets go of its buffers, or for ever.
+     */
+    void sendInPlace(IoVec pieces);
+
+    /**
+     * Lets go of a buffer that was sent from in place, now or as soon as the system does not use it any more. Also after
+     * {@link #close}.
+     */
+    void release(Buffer buffer);
 
     /** Whether a send is under way. */
     boolean sending();

@@ -20,8 +20,9 @@ public final class Counters {
     private static final int FILE_OPERATIONS = 15;
 
     private static final int STALLS = 16;
+    private static final int SENT_IN_PLACE_BYTES = 17;
 
-    private final long[] values = new long[25];
+    private final long[] values = new long[26];
 
     /** Times that the loop looked for events and dealt with them. */
     public long turns() {
@@ -49,6 +50,11 @@ public final class Counters {
 
     public long sentBytes() {
         return value(SENT_BYTES);
+    }
+
+    /** Of the bytes that were sent those without a copy by the system, or with one that it could not avoid. */
+    public long sentInPlaceBytes() {
+        return value(SENT_IN_PLACE_BYTES);
     }
 
     /** Requests that were answered. */
@@ -94,6 +100,10 @@ public final class Counters {
     void sent(long bytes) {
         add(SENDS, 1);
         add(SENT_BYTES, bytes);
+    }
+
+    void sentInPlace(long bytes) {
+        add(SENT_IN_PLACE_BYTES, bytes);
     }
 
     void fileOperation() {

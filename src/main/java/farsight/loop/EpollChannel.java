@@ -17,7 +17,9 @@ final class EpollChannel extends StreamChannel {
         this.token = token;
     }
 
-    void ready(int readiness) {
+    void ready(int events) {
+        // What is really wrong is reported again.
+        int readiness = (events & Epoll.ERROR) != 0 && toldOfSends() ? events & ~Epoll.ERROR : events;
         if ((readiness & (Epoll.WRITABLE | Epoll.BROKEN)) != 0 && sending()) {
             continueSending();
         }

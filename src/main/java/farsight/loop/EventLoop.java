@@ -4,6 +4,7 @@ import farsight.buffer.Buffer;
 import farsight.buffer.Pool;
 import farsight.sys.CallState;
 import farsight.sys.ErrnoException;
+import farsight.sys.ErrorQueue;
 import farsight.sys.EventFd;
 import farsight.sys.Files;
 import farsight.sys.IoVec;
@@ -58,6 +59,8 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     private final PriorityQueue<Timer> timers = new PriorityQueue<>();
     private final ArrayDeque<StreamChannel> touched = new ArrayDeque<>();
     private final IoVec single = new IoVec(1);
+    private final ErrorQueue errors = new ErrorQueue();
+    private final LingeringSends lingering = new LingeringSends(this);
     private final MemorySegment pages = Arena.global().allocate(PAGES);
 
     private long turnBegan;
@@ -133,6 +136,7 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
             }
         }
         freeReceiveBuffer();
+        lingering.end();
         end();
     }
 
@@ -245,6 +249,24 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
         }
     }
 
+    /** Takes what there is off a socket's error queue; whether anything of it was about those sends. */
+    final boolean told(int fd, ZeroCopySends sends) {
+        boolean told = false;
+        while (errors.next(state, fd)) {
+            sends.told(errors);
+            told = true;
+        }
+        return told;
+    }
+
+    final boolean zeroCopy() {
+        return options.zeroCopy();
+    }
+
+    final LingeringSends lingering() {
+        return lingering;
+    }
+
     final void touch(StreamChannel channel) {
         touched.add(channel);
     }
@@ -337,6 +359,7 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     final void freeAll() {
         wake.close();
         single.close();
+        errors.close();
         pool.close();
     }
 }

@@ -1,11 +1,16 @@
 package farsight.loop;
 
 import farsight.buffer.Buffer;
+import farsight.sys.ErrnoException;
 import farsight.sys.IoVec;
 import farsight.sys.Sockets;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 
 /** A socket on an {@link EventLoop}: what channels do the same, whoever tells them that the socket is ready. */
 abstract sealed class StreamChannel implements Channel permits EpollChannel, UringChannel {
+    private static final Logger LOG = System.getLogger(StreamChannel.class.getName());
+
     private final EventLoop loop;
     private final int fd;
     private ChannelHandler handler;
@@ -22,6 +27,12 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
     private long fillLength;
     private IoVec scatter;
     private IoVec sending;
+
+    /** Whether the memory of what is being sent may stay in use. */
+    private boolean inPlace;
+
+    /** Null when no send may be in place. */
+    private ZeroCopySends zeroCopy;
 
     StreamChannel(EventLoop loop, int fd, ChannelHandler handler) {
         this.loop = loop;
@@ -166,9 +177,19 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
 
     @Override
     public final void send(IoVec pieces) {
+        send(pieces, false);
+    }
+
+    @Override
+    public final void sendInPlace(IoVec pieces) {
+        send(pieces, zeroCopy != null);
+    }
+
+    private void send(IoVec pieces, boolean inPlace) {
         assert sending == null;
         if (!closed) {
             sending = pieces;
+            this.inPlace = inPlace;
             continueSending();
         }
     }
@@ -176,10 +197,19 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
     final void continueSending() {
         IoVec pieces = sending;
         while (!pieces.isEmpty()) {
-            long result = Sockets.send(loop.callState(), fd, pieces);
+            boolean whereItIs = inPlace && zeroCopy.suits(pieces.bytes(), pieces.count());
+            long result = whereItIs
+                    ? Sockets.sendInPlace(loop.callState(), fd, pieces)
+                    : Sockets.send(loop.callState(), fd, pieces);
             if (result >= 0) {
                 loop.counters().sent(result);
+                if (whereItIs && result > 0) {
+                    zeroCopy.sent();
+                    loop.counters().sentInPlace(result);
+                }
                 pieces.advance(result);
+            } else if (whereItIs && result == -Sockets.ENOBUFS) {
+                inPlace = false; // as many as a socket may have
             } else if (result == -Sockets.EAGAIN) {
                 interestChanged();
                 return;
@@ -191,6 +221,38 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
         sending = null;
         interestChanged();
         handler.sent();
+    }
+
+    @Override
+    public final void allowInPlace() {
+        if (!loop.zeroCopy()) {
+            return;
+        }
+        try {
+            Sockets.zeroCopy(fd);
+            zeroCopy = new ZeroCopySends();
+        } catch (ErrnoException e) {
+            LOG.log(Level.DEBUG, "no sends without a copy: {0}", e.getMessage());
+        }
+    }
+
+    @Override
+    public final boolean wantsInPlace() {
+        return zeroCopy != null && zeroCopy.wanted();
+    }
+
+    @Override
+    public final void release(Buffer buffer) {
+        if (zeroCopy == null) {
+            buffer.release();
+        } else {
+            zeroCopy.release(buffer);
+        }
+    }
+
+    /** Whether an error that was reported of the socket is only that sends in place are over. */
+    final boolean toldOfSends() {
+        return zeroCopy != null && loop.told(fd, zeroCopy);
     }
 
     @Override
@@ -221,7 +283,11 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
     public final void close() {
         if (!closed) {
             leave();
-            Sockets.close(fd);
+            if (zeroCopy != null && zeroCopy.outstanding()) {
+                loop.lingering().close(fd, zeroCopy);
+            } else {
+                Sockets.close(fd);
+            }
         }
     }
 

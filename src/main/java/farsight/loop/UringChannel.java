@@ -46,10 +46,13 @@ final class UringChannel extends StreamChannel implements UringLoop.Target {
             forget();
         } else if (result < 0) {
             broken(-result);
-        } else if (kind == UringLoop.OUT) {
-            writable();
         } else {
-            arrived(result);
+            int events = (result & Uring.ERROR) != 0 && toldOfSends() ? result & ~Uring.ERROR : result;
+            if (kind == UringLoop.OUT) {
+                writable();
+            } else {
+                arrived(events);
+            }
         }
     }
 

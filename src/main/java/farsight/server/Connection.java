@@ -189,6 +189,9 @@ final class Connection implements ChannelHandler {
         Transmission transmission = new Transmission(
                 this, channel, loop, export, terms, server.exports().rate(export));
         phase = transmission;
+        if (peer instanceof SocketAddress.Tcp tcp && !tcp.address().isLoopbackAddress()) {
+            channel.allowInPlace();
+        }
         if (!limits.idleTimeout().isZero()) {
             watchIdle(transmission, limits.idleTimeout().toNanos());
         }

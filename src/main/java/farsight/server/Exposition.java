@@ -28,6 +28,11 @@ final class Exposition {
         loop(loops, "farsight_loop_sleeps_total", "Times that a loop slept because there were none.", Counters::sleeps);
         loop(loops, "farsight_loop_received_bytes_total", "Bytes received by a loop.", Counters::receivedBytes);
         loop(loops, "farsight_loop_sent_bytes_total", "Bytes sent by a loop.", Counters::sentBytes);
+        loop(
+                loops,
+                "farsight_loop_sent_in_place_bytes_total",
+                "Bytes sent by a loop that the system was to send without a copy.",
+                Counters::sentInPlaceBytes);
         loop(loops, "farsight_loop_requests_total", "Requests answered by a loop.", Counters::requests);
         loop(loops, "farsight_loop_stalls_total", "Turns of a loop that took 50 ms or longer.", Counters::stalls);
         return this;

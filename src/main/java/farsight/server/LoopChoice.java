@@ -22,7 +22,7 @@ final class LoopChoice {
     LoopChoice(Loops config, long poolBytes) {
         // On a single processor whoever is waited for could do nothing meanwhile.
         Duration spin = Runtime.getRuntime().availableProcessors() > 1 ? config.spin() : Duration.ZERO;
-        options = new LoopOptions(poolBytes, spin, config.batch(), System::nanoTime);
+        options = new LoopOptions(poolBytes, spin, config.batch(), config.zeroCopy(), System::nanoTime);
         uring = config.io() != Io.EPOLL;
     }
 

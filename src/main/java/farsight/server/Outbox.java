@@ -1,6 +1,8 @@
 package farsight.server;
 
 import farsight.buffer.Buffer;
+import farsight.buffer.Pool;
+import farsight.loop.Channel;
 import farsight.protocol.ReplyChunk;
 import farsight.sys.IoVec;
 import java.lang.foreign.Arena;
@@ -30,12 +32,24 @@ final class Outbox {
     /** The large read whose reply has begun: nothing may come between its pieces. */
     private IoRequest streaming;
 
+    private final Channel channel;
+    private final Pool pool;
     private IoVec pieces;
     private Arena arena;
+    private MemorySegment ownHeaders;
+
+    /** For a send in place, after which headers may still be in use as well; null when the next one is not. */
+    private Buffer headerBuffer;
+
     private MemorySegment headers;
     private int headersUsed;
     private Buffer[] leaving = new Buffer[16];
     private int leavingCount;
+
+    Outbox(Channel channel, Pool pool) {
+        this.channel = channel;
+        this.pool = pool;
+    }
 
     boolean isEmpty() {
         return first == null;
@@ -94,10 +108,21 @@ final class Outbox {
         if (pieces == null) {
             pieces = new IoVec(PIECES);
             arena = Arena.ofConfined();
-            headers = arena.allocate(HEADERS, 64);
+            ownHeaders = arena.allocate(HEADERS, 64);
         }
         assert pieces.isEmpty() && leavingCount == 0;
         headersUsed = 0;
+        headerBuffer = channel.wantsInPlace() ? pool.take(HEADERS) : null;
+        headers = headerBuffer == null ? ownHeaders : headerBuffer.memory();
+    }
+
+    /** Sends what was collected since {@link #begin}. */
+    void send() {
+        if (headerBuffer == null) {
+            channel.send(pieces);
+        } else {
+            channel.sendInPlace(pieces);
+        }
     }
 
     /** Whether one more reply, or chunk, is certain to fit. */
@@ -134,15 +159,19 @@ final class Outbox {
         }
     }
 
-    /** What was collected since {@link #begin}. */
-    IoVec pieces() {
-        return pieces;
-    }
-
     /** The send is over, or will never be: lets go of what it needed. */
     void sent() {
+        boolean inPlace = headerBuffer != null;
+        if (inPlace) {
+            channel.release(headerBuffer);
+            headerBuffer = null;
+        }
         for (int i = 0; i < leavingCount; i++) {
-            leaving[i].release();
+            if (inPlace) {
+                channel.release(leaving[i]);
+            } else {
+                leaving[i].release();
+            }
             leaving[i] = null;
         }
         leavingCount = 0;

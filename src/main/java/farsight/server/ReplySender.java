@@ -70,7 +70,7 @@ final class ReplySender {
             sendsAt = loop.loop().now();
             gather();
             if (!io.isClosed()) {
-                channel.send(outbox.pieces());
+                outbox.send();
             }
         }
     }

@@ -109,6 +109,7 @@ final class StatusReport {
                 field("requests", loop.requests()),
                 field("received", loop.receivedBytes()),
                 field("sent", loop.sentBytes()),
+                field("sent_in_place", loop.sentInPlaceBytes()),
                 field("stalls", loop.stalls()));
     }
 

@@ -37,7 +37,7 @@ final class Transmission implements Phase {
         this.loop = loop;
         this.export = export;
         style = terms.style();
-        Outbox outbox = new Outbox();
+        Outbox outbox = new Outbox(channel, loop.loop().pool());
         io = new DeviceIo(connection, channel, loop, export, style, outbox);
         inFlight = new InFlight(connection, channel, loop, rate, io);
         requests = new RequestDispatcher(connection, channel, loop, export, terms, inFlight, io, outbox);

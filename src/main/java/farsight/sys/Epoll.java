@@ -12,6 +12,8 @@ public final class Epoll implements AutoCloseable {
     public static final int WRITABLE = Linux.EPOLLOUT();
     /** Events only when something new comes, not for as long as it is there. */
     public static final int EDGES = Linux.EPOLLET();
+    /** Reported always: an error, or something in the socket's error queue. */
+    public static final int ERROR = Linux.EPOLLERR();
     /** Reported always: error, or both directions hung up. */
     public static final int BROKEN = Linux.EPOLLERR() | Linux.EPOLLHUP();
 

@@ -4,6 +4,7 @@ import static farsight.sys.ErrnoException.check;
 
 import farsight.bindings.linux.Linux;
 import farsight.bindings.linux.pollfd;
+import farsight.bindings.linux.sockaddr;
 import farsight.bindings.linux.ucred;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -86,6 +87,18 @@ public final class Sockets {
     public static long send(CallState state, int fd, IoVec from) {
         try {
             return state.check(SENDMSG.invoke(state, fd, from.message(), QUIET));
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /**
+     * Like {@link #send(CallState, int, IoVec)}, but without a copy: the memory is in use until {@link ErrorQueue} tells.
+     * -ENOBUFS when there are too many such sends; the socket must have {@link #zeroCopy}.
+     */
+    public static long sendInPlace(CallState state, int fd, IoVec from) {
+        try {
+            return state.check(SENDMSG.invoke(state, fd, from.message(), QUIET | Linux.MSG_ZEROCOPY()));
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
@@ -255,6 +268,11 @@ public final class Sockets {
         option(fd, Linux.SOL_SOCKET(), Linux.SO_RCVBUF(), bytes);
     }
 
+    /** Allows sends without a copy (SO_ZEROCOPY); of TCP sockets, since Linux 4.14. */
+    public static void zeroCopy(int fd) throws ErrnoException {
+        option(fd, Linux.SOL_SOCKET(), Linux.SO_ZEROCOPY(), 1);
+    }
+
     private static void option(int fd, int level, int name, int value) throws ErrnoException {
         try (Arena arena = Arena.ofConfined()) {
             option(fd, level, name, arena.allocateFrom(ValueLayout.JAVA_INT, value));
@@ -363,6 +381,19 @@ public final class Sockets {
     public static void shutdown(int fd) {
         try (CallState state = CallState.open()) {
             int ignored = (int) SHUTDOWN.invoke(state, fd, Linux.SHUT_RDWR());
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /** Drops what waits to be sent, and tells the peer that the connection is broken. The socket stays open. */
+    public static void disconnect(int fd) {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment nobody = arena.allocate(sockaddr.layout());
+            sockaddr.sa_family(nobody, (short) Linux.AF_UNSPEC());
+            int length = (int) nobody.byteSize();
+            int ignored = (int) CONNECT.invoke(state, fd, nobody.address(), length);
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

@@ -31,6 +31,8 @@ public final class Uring implements AutoCloseable {
     public static final int WRITABLE = Linux.POLLOUT();
     /** The peer sends no more. */
     public static final int ENDED = Linux.POLLRDHUP();
+    /** Reported always: an error, or something in the socket's error queue. */
+    public static final int ERROR = Linux.POLLERR();
     /** Reported always: error, or both directions hung up. */
     public static final int BROKEN = Linux.POLLERR() | Linux.POLLHUP();
 

@@ -288,6 +288,24 @@ public final class TlsChannel implements Channel, ChannelHandler {
         }
     }
 
+    @Override
+    public void allowInPlace() {}
+
+    @Override
+    public boolean wantsInPlace() {
+        return false; // what leaves is not what was given
+    }
+
+    @Override
+    public void sendInPlace(IoVec pieces) {
+        send(pieces);
+    }
+
+    @Override
+    public void release(Buffer buffer) {
+        buffer.release();
+    }
+
     /** Encrypts and sends, until the socket takes no more. */
     private void pump() {
         if (pumping || closed || moving) {

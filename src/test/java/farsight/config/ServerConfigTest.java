@@ -75,6 +75,7 @@ class ServerConfigTest {
             io = "uring"
             spin = "50us"
             batch = true
+            zero_copy = true
             plugin_path = ["/usr/share/farsight", "x.jar"]
             """);
         assertThat(config.listen())
@@ -96,7 +97,7 @@ class ServerConfigTest {
                         5,
                         1 << 20,
                         Duration.ofMinutes(10)));
-        assertThat(config.loops()).isEqualTo(new Loops(3, Io.URING, Duration.ofNanos(50_000), true));
+        assertThat(config.loops()).isEqualTo(new Loops(3, Io.URING, Duration.ofNanos(50_000), true, true));
         assertThat(config.pluginPath()).containsExactly(Path.of("/usr/share/farsight"), Path.of("x.jar"));
     }
 
@@ -162,11 +163,12 @@ class ServerConfigTest {
                 "io = 'kqueue' | [server] io is \"kqueue\"; it must be \"auto\", \"uring\" or \"epoll\"",
                 "spin = '1001ms' | [server] spin is 1001ms; it must be from 0s to 1s",
                 "batch = 1 | [server] batch must be true or false, not 1",
+                "zero_copy = 1 | [server] zero_copy must be true or false, not 1",
                 "loops = 257 | [server] loops is 257; it must be from 0 to 256",
                 "plugin_path = [1] | [server] plugin_path must be an array of strings, not an array with other things",
                 "colour = 'off' | unknown key 'colour' in [server]; known are unix, address, port, max_connections,"
                     + " max_requests, max_bytes, max_errors, max_options, handshake_timeout, pool, shutdown_timeout,"
-                    + " max_connections_per_address, handshake_bytes, idle_timeout, loops, io, spin, batch,"
+                    + " max_connections_per_address, handshake_bytes, idle_timeout, loops, io, spin, batch, zero_copy,"
                     + " plugin_path, tls, tls_certificates, tls_verify_clients, tls_versions, metrics",
                 "metrics = '9100' | [server] metrics: address '9100' is not HOST:PORT, [IPV6]:PORT or unix:PATH",
                 "metrics = 'unix:/tmp/m' | [server] metrics must be HOST:PORT, such as \"127.0.0.1:9100\"",

@@ -9,9 +9,11 @@ import farsight.sys.EventFd;
 import farsight.sys.IoVec;
 import farsight.sys.Memory;
 import farsight.sys.Native;
+import farsight.sys.SocketAddress;
 import farsight.sys.Sockets;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.InetAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -79,9 +81,14 @@ abstract class LoopContract {
         Runnable onReceive = () -> {};
         Runnable onFilled = () -> {};
         Runnable onTurnOver = () -> {};
+        Runnable onSent = () -> {};
 
         Pair() throws ErrnoException {
-            int[] two = Sockets.pair();
+            this(Sockets.pair());
+        }
+
+        /** @param two the channel's end, and the test's */
+        Pair(int[] two) throws ErrnoException {
             Sockets.nonBlocking(two[0], true);
             peer = two[1];
             onLoop(() -> channel = loop.open(two[0], this));
@@ -106,6 +113,7 @@ abstract class LoopContract {
         @Override
         public void sent() {
             events.add("sent");
+            onSent.run();
             sent.incrementAndGet();
         }
 
@@ -717,7 +725,7 @@ abstract class LoopContract {
     @Test
     void aLoopThatSpinsAndWorksInBatchesDoesTheSame() throws ErrnoException {
         loop.close();
-        loop = start(new LoopOptions(POOL, Duration.ofMillis(1), true, System::nanoTime));
+        loop = start(new LoopOptions(POOL, Duration.ofMillis(1), true, false, System::nanoTime));
         try (Pair pair = new Pair()) {
             for (int i = 1; i <= 200; i++) {
                 pair.write(random(10));
@@ -728,6 +736,138 @@ abstract class LoopContract {
             CompletableFuture<Void> timer = new CompletableFuture<>();
             onLoop(() -> loop.after(Duration.ofMillis(5), () -> timer.complete(null)));
             timer.orTimeout(60, TimeUnit.SECONDS).join();
+        }
+    }
+
+    // ---- sends in place ------------------------------------------------------------------------------------------
+
+    private static final int IN_PLACE = 512 << 10;
+
+    private Pair inPlace() throws ErrnoException {
+        loop.close();
+        loop = start(new LoopOptions(POOL, Duration.ZERO, false, true, System::nanoTime));
+        Pair pair = new Pair(tcp());
+        onLoop(() -> {
+            assertThat(pair.channel.wantsInPlace()).isFalse();
+            pair.channel.allowInPlace();
+            assertThat(pair.channel.wantsInPlace()).isTrue();
+        });
+        return pair;
+    }
+
+    /** On this machine, where the system copies after all, and says so. */
+    private static int[] tcp() throws ErrnoException {
+        int listener = Sockets.listen(new SocketAddress.Tcp(InetAddress.getLoopbackAddress(), 0), 1);
+        try (CallState state = CallState.open()) {
+            int peer = Sockets.connect(Sockets.local(listener), 1000);
+            return new int[] {Sockets.accept(state, listener), peer};
+        } finally {
+            Sockets.close(listener);
+        }
+    }
+
+    /** Sends random bytes from a buffer, and lets go of it as soon as the send is over; what it sends. */
+    private byte[] sendInPlace(Pair pair, IoVec vector) {
+        byte[] bytes = random(IN_PLACE);
+        onLoop(() -> {
+            Buffer buffer = loop.pool().take(IN_PLACE);
+            buffer.memory().copyFrom(MemorySegment.ofArray(bytes));
+            vector.add(buffer.address(), IN_PLACE);
+            pair.onSent = () -> pair.channel.release(buffer);
+            pair.channel.sendInPlace(vector);
+        });
+        return bytes;
+    }
+
+    private int buffersInUse() {
+        AtomicInteger inUse = new AtomicInteger();
+        onLoop(() -> inUse.set(loop.pool().inUse()));
+        return inUse.get();
+    }
+
+    @Test
+    void whatIsSentInPlaceArrivesAndItsBufferComesBack() throws ErrnoException {
+        try (Pair pair = inPlace();
+                IoVec vector = new IoVec(1)) {
+            onLoop(() -> pair.channel.pause()); // so that only the error queue has something to tell
+            int before = buffersInUse();
+            byte[] bytes = sendInPlace(pair, vector);
+            assertThat(pair.read(IN_PLACE)).isEqualTo(bytes);
+            await("the buffer", () -> buffersInUse() == before);
+            assertThat(loop.counters().sentInPlaceBytes()).isPositive().isLessThanOrEqualTo(IN_PLACE);
+            onLoop(() -> {
+                assertThat(pair.channel.wantsInPlace())
+                        .as("after copies all the same")
+                        .isFalse();
+                pair.channel.resume();
+            });
+            pair.write(random(100));
+            await("what the peer sends", () -> pair.receivedBytes.get() == 100);
+            assertThat(pair.closed).isNotDone();
+        }
+    }
+
+    @Test
+    void aChannelThatIsClosedBetweenGivesItsBuffersBackWhenTheSystemDoes() throws ErrnoException {
+        try (Pair pair = inPlace();
+                IoVec vector = new IoVec(1)) {
+            int before = buffersInUse();
+            Sockets.bufferSizes(pair.channel.fd(), 4 << 20); // takes all at once
+            sendInPlace(pair, vector);
+            await("the send", () -> pair.sent.get() == 1);
+            onLoop(() -> pair.channel.close());
+            await("the buffer", () -> buffersInUse() == before);
+            assertThat(pair.closed).isNotDone(); // it was closed from here
+        }
+    }
+
+    @Test
+    void aPeerThatGoesAwayIsNoticedBesideSendsInPlace() throws ErrnoException {
+        try (Pair pair = inPlace();
+                IoVec vector = new IoVec(1)) {
+            pair.write(random(1));
+            await("a receive", () -> pair.receivedBytes.get() == 1); // has a buffer from now on
+            int before = buffersInUse();
+            sendInPlace(pair, vector);
+            Sockets.disconnect(pair.peer);
+            assertThat(pair.closed.orTimeout(60, TimeUnit.SECONDS).join()).isNotNull();
+            onLoop(() -> {
+                if (pair.sent.get() == 0) {
+                    pair.onSent.run(); // what a handler does when its channel is closed in the middle
+                }
+            });
+            await("the buffer", () -> buffersInUse() == before);
+        }
+    }
+
+    @Test
+    void smallPiecesAreSentAsEver() throws ErrnoException {
+        MemorySegment memory = map(IN_PLACE);
+        try (Pair pair = inPlace();
+                IoVec vector = new IoVec(32)) {
+            onLoop(() -> {
+                for (int i = 0; i < 32; i++) {
+                    vector.add(memory.address() + i * 8192L, 4096);
+                }
+                pair.channel.sendInPlace(vector);
+            });
+            assertThat(pair.read(32 * 4096)).hasSize(32 * 4096);
+            assertThat(loop.counters().sentInPlaceBytes()).isZero();
+            onLoop(() -> assertThat(pair.channel.wantsInPlace()).isTrue());
+        } finally {
+            Memory.unmap(memory);
+        }
+    }
+
+    @Test
+    void unixSocketsSendNothingInPlace() throws ErrnoException {
+        loop.close();
+        loop = start(new LoopOptions(POOL, Duration.ZERO, false, true, System::nanoTime));
+        try (Pair pair = new Pair()) {
+            onLoop(() -> {
+                pair.channel.allowInPlace();
+                assertThat(pair.channel.wantsInPlace()).isFalse();
+            });
         }
     }
 

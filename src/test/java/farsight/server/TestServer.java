@@ -96,7 +96,7 @@ final class TestServer implements AutoCloseable {
         }
 
         private Loops loops() {
-            return new Loops(loops, io, Duration.ZERO, false);
+            return new Loops(loops, io, Duration.ZERO, false, false);
         }
 
         Builder loops(int loops) {

@@ -186,6 +186,36 @@ class RbdBlocklistTest {
         }
     }
 
+    /** Whoever lists first hears of it, and gets the list all the same, by a new connection to the cluster. */
+    @Test
+    void aListIsMadeByAnotherConnectionToTheCluster() throws Exception {
+        ceph.rbd("create", "--size", "16M", "rbd/listed").expectSuccess();
+        RunningCommand listing = serve("listing");
+        try (listing) {
+            String before;
+            try (NbdClient client = NbdClient.connect(uri("listed", "listing"))) {
+                assertThat(client.size()).isEqualTo(16 << 20);
+                before = watcher("listed");
+            }
+            ceph.ceph("osd", "blocklist", "add", before).expectSuccess();
+            // Nothing is asked of the cluster meanwhile; its daemons know soon.
+            Thread.sleep(3000);
+            String list = Commands.command(
+                            "nbdinfo", "--list", "--json", "nbd+unix:///?socket=" + directory + "/listing.sock")
+                    .run()
+                    .expectSuccess()
+                    .stdout();
+            assertThat(list).contains("\"rbd:rbd/listed\"");
+            try (NbdClient client = NbdClient.connect(uri("listed", "listing"));
+                    Arena arena = Arena.ofConfined()) {
+                client.write(arena.allocate(BLOCK), 0, true);
+                assertThat(watcher("listed")).isNotEqualTo(before);
+            }
+            listing.terminate();
+            listing.await(LIMIT).expectSuccess();
+        }
+    }
+
     private static boolean written(MemorySegment block) {
         try (NbdClient client = NbdClient.connect(uri("idle"))) {
             client.write(block, 0, true);

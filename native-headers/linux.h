@@ -45,4 +45,3 @@
 #include <linux/nbd.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
-#include <linux/sockios.h>

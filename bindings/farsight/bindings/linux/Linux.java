@@ -10727,14 +10727,5 @@ public class Linux {
     public static int NBD_CFLAG_DISCONNECT_ON_CLOSE() {
         return NBD_CFLAG_DISCONNECT_ON_CLOSE;
     }
-    private static final int SIOCOUTQ = (int)21521L;
-    /**
-     * {@snippet lang=c :
-     * #define SIOCOUTQ 21521
-     * }
-     */
-    public static int SIOCOUTQ() {
-        return SIOCOUTQ;
-    }
 }
 

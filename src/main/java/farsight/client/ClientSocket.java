@@ -186,6 +186,7 @@ public final class ClientSocket implements Transport, AutoCloseable {
     @SuppressWarnings("exports") // as is the interface
     public long receiveSome(SocketPipe pipe, long length) throws NbdException {
         if (tls != null || deadline != 0) {
+            pipe.giveUp();
             return 0;
         }
         while (true) {
@@ -196,7 +197,8 @@ public final class ClientSocket implements Transport, AutoCloseable {
             if (n == 0) {
                 throw closed();
             }
-            if (n == -QuickCalls.EINVAL) {
+            if (n == -QuickCalls.EINVAL || n == -QuickCalls.ENOSYS || n == -QuickCalls.EPERM) {
+                pipe.giveUp();
                 return 0;
             }
             retry(n);

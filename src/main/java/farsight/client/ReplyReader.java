@@ -24,6 +24,9 @@ final class ReplyReader implements AutoCloseable {
     /** For reads without a target: stays in the processor's cache between receiving and passing on. */
     private static final int PIECE = 256 << 10;
 
+    /** Less is received together with what comes around it. */
+    private static final int LEAST_PIPED = 64 << 10;
+
     private static final int SIMPLE_HEADER = 16;
     private static final int STRUCTURED_HEADER = 20;
     private static final int EXTENDED_HEADER = 32;
@@ -250,6 +253,7 @@ final class ReplyReader implements AutoCloseable {
         if (length != 12) {
             throw wrong(request, "has a hole chunk of " + Long.toUnsignedString(length) + " bytes, not 12");
         }
+        need(12, headerRoom);
         long offset = takeLong();
         long bytes = Integer.toUnsignedLong(takeInt());
         cover(request, offset, bytes);
@@ -271,10 +275,11 @@ final class ReplyReader implements AutoCloseable {
             fill(request.memory.address() + offset - request.offset, length);
             return;
         }
+        boolean much = length >= LEAST_PIPED;
+        headerRoom = much && request.pipe() != null ? longestDataHeader() : BUFFER;
         for (long done = 0; done < length; ) {
             long rest = length - done;
-            SocketPipe pipe = request.failure == null ? request.pipe() : null;
-            headerRoom = pipe == null ? BUFFER : longestDataHeader();
+            SocketPipe pipe = much && request.failure == null ? request.pipe() : null;
             long piped = pipe == null || start != end ? 0 : transport.receiveSome(pipe, rest);
             if (piped > 0) {
                 try {

@@ -26,10 +26,11 @@ interface Transport {
     /**
      * Receives what is there, at least one byte, into an empty pipe.
      *
-     * @return how many, up to {@code length}; 0 when it cannot
+     * @return how many, up to {@code length}; 0 when it cannot, after which the pipe is not usable
      * @throws NbdException like {@link #receiveSome}
      */
     default long receiveSome(SocketPipe pipe, long length) throws NbdException {
+        pipe.giveUp();
         return 0;
     }
 }

@@ -47,8 +47,8 @@ public interface Channel {
     void sendInPlace(IoVec pieces);
 
     /**
-     * Lets go of a buffer that was sent from in place, now or as soon as the system does not use it any more. Also after
-     * {@link #close}.
+     * Lets go of a buffer of the last send, which was one in place: now, or as soon as the system does not use it any
+     * more. Also after {@link #close}.
      */
     void release(Buffer buffer);
 

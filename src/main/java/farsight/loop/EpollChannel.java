@@ -18,8 +18,7 @@ final class EpollChannel extends StreamChannel {
     }
 
     void ready(int events) {
-        // What is really wrong is reported again.
-        int readiness = (events & Epoll.ERROR) != 0 && toldOfSends() ? events & ~Epoll.ERROR : events;
+        int readiness = withoutNotices(events, Epoll.ERROR);
         if ((readiness & (Epoll.WRITABLE | Epoll.BROKEN)) != 0 && sending()) {
             continueSending();
         }

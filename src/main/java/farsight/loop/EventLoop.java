@@ -249,17 +249,14 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
         }
     }
 
-    /** Takes what there is off a socket's error queue; whether anything of it was about those sends. */
-    final boolean told(int fd, ZeroCopySends sends) {
-        boolean told = false;
+    /** Takes off a socket's error queue which of its sends are over. */
+    final void told(int fd, ZeroCopySends sends) {
         while (errors.next(state, fd)) {
             sends.told(errors);
-            told = true;
         }
-        return told;
     }
 
-    final boolean zeroCopy() {
+    final ZeroCopy zeroCopy() {
         return options.zeroCopy();
     }
 

@@ -8,22 +8,39 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Sockets of channels that were closed while the system still sent from their memory. They are disconnected, which drops
- * what waits to be sent, and stay open until what the network device has of them is over, so that nobody else's data
- * comes into that memory before. Loop thread only.
+ * Sockets of channels that were closed while the system still sent from their memory. As after close(2) of others, what
+ * was sent still arrives, and then the end; but the socket stays open until all of it has, so that nobody else's data
+ * comes into that memory before. Who takes too long, or too much memory, loses the rest. Loop thread only.
  */
 final class LingeringSends {
     private static final Logger LOG = System.getLogger(LingeringSends.class.getName());
     private static final Duration INTERVAL = Duration.ofMillis(10);
 
-    /** A device that takes longer is stuck: its memory stays away. */
-    private static final long MOST_NANOS = 60_000_000_000L;
+    /** How long a peer may take, as long as it had before its connection was closed. */
+    private static final long PATIENCE_NANOS = 3_000_000_000L;
+
+    /** Bytes of buffers of all of them; more, and nobody's patience lasts. */
+    private static final long MOST_BYTES = 64 << 20;
+
+    /** A network device that takes longer with what a socket does not want to send any more is stuck. */
+    private static final long STUCK_NANOS = 60_000_000_000L;
 
     private final EventLoop loop;
     private final List<Lingering> all = new ArrayList<>(0);
     private boolean scheduled;
 
-    private record Lingering(int fd, ZeroCopySends sends, long since) {}
+    private static final class Lingering {
+        final int fd;
+        final ZeroCopySends sends;
+        final long since;
+        boolean disconnected;
+
+        Lingering(int fd, ZeroCopySends sends, long since) {
+            this.fd = fd;
+            this.sends = sends;
+            this.since = since;
+        }
+    }
 
     LingeringSends(EventLoop loop) {
         this.loop = loop;
@@ -31,44 +48,39 @@ final class LingeringSends {
 
     /** Closes a socket that nothing watches any more, now or later. */
     void close(int fd, ZeroCopySends sends) {
-        loop.told(fd, sends);
-        if (sends.outstanding()) {
-            Sockets.disconnect(fd);
-            loop.told(fd, sends);
-        }
-        if (sends.outstanding()) {
-            all.add(new Lingering(fd, sends, loop.now()));
-            schedule();
-        } else {
-            Sockets.close(fd);
-        }
-    }
-
-    private void schedule() {
-        if (!scheduled) {
-            scheduled = true;
-            loop.after(INTERVAL, this::look);
-        }
+        Sockets.shutdownSending(fd);
+        all.add(new Lingering(fd, sends, loop.now()));
+        look();
     }
 
     private void look() {
-        scheduled = false;
-        all.removeIf(one -> {
+        long bytes = 0;
+        boolean stuck = false;
+        for (int i = all.size() - 1; i >= 0; i--) {
+            Lingering one = all.get(i);
+            long age = loop.now() - one.since;
             loop.told(one.fd, one.sends);
-            boolean over = !one.sends.outstanding();
-            if (over) {
+            if (one.sends.outstanding() && !one.disconnected && (age >= PATIENCE_NANOS || bytes > MOST_BYTES)) {
+                one.disconnected = true;
+                Sockets.disconnect(one.fd);
+                loop.told(one.fd, one.sends);
+            }
+            if (one.sends.outstanding()) {
+                bytes += one.sends.heldBytes();
+                stuck |= age >= STUCK_NANOS;
+            } else {
+                all.remove(i);
                 Sockets.close(one.fd);
             }
-            return over;
-        });
-        boolean young = false;
-        for (Lingering one : all) {
-            young |= loop.now() - one.since < MOST_NANOS;
         }
-        if (young) {
-            schedule();
-        } else if (!all.isEmpty()) {
-            LOG.log(Level.WARNING, "the network does not let go of the memory of {0} closed connections", all.size());
+        if (stuck) {
+            LOG.log(Level.WARNING, "the network does not let go of the memory of connections that are closed");
+        } else if (!all.isEmpty() && !scheduled) {
+            scheduled = true;
+            loop.after(INTERVAL, () -> {
+                scheduled = false;
+                look();
+            });
         }
     }
 

@@ -12,9 +12,9 @@ import java.util.function.LongSupplier;
  * @param zeroCopy whether channels may send in place
  * @param clock nanoseconds, for timers
  */
-public record LoopOptions(long poolBytes, Duration spin, boolean batch, boolean zeroCopy, LongSupplier clock) {
+public record LoopOptions(long poolBytes, Duration spin, boolean batch, ZeroCopy zeroCopy, LongSupplier clock) {
     /** Sleeps when there is nothing to do, and asks for nothing special. */
     public static LoopOptions of(long poolBytes) {
-        return new LoopOptions(poolBytes, Duration.ZERO, false, false, System::nanoTime);
+        return new LoopOptions(poolBytes, Duration.ZERO, false, ZeroCopy.OFF, System::nanoTime);
     }
 }

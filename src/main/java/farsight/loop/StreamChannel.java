@@ -31,6 +31,9 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
     /** Whether the memory of what is being sent may stay in use. */
     private boolean inPlace;
 
+    /** Whether some of what is being sent, or was sent last, stays in use. */
+    private boolean leftInPlace;
+
     /** Null when no send may be in place. */
     private ZeroCopySends zeroCopy;
 
@@ -190,6 +193,7 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
         if (!closed) {
             sending = pieces;
             this.inPlace = inPlace;
+            leftInPlace = false;
             continueSending();
         }
     }
@@ -205,6 +209,7 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
                 loop.counters().sent(result);
                 if (whereItIs && result > 0) {
                     zeroCopy.sent();
+                    leftInPlace = true;
                     loop.counters().sentInPlace(result);
                 }
                 pieces.advance(result);
@@ -225,12 +230,12 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
 
     @Override
     public final void allowInPlace() {
-        if (!loop.zeroCopy()) {
+        if (loop.zeroCopy() == ZeroCopy.OFF) {
             return;
         }
         try {
             Sockets.zeroCopy(fd);
-            zeroCopy = new ZeroCopySends();
+            zeroCopy = new ZeroCopySends(loop.zeroCopy() == ZeroCopy.ALWAYS);
         } catch (ErrnoException e) {
             LOG.log(Level.DEBUG, "no sends without a copy: {0}", e.getMessage());
         }
@@ -243,16 +248,23 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
 
     @Override
     public final void release(Buffer buffer) {
-        if (zeroCopy == null) {
-            buffer.release();
-        } else {
+        if (leftInPlace) {
             zeroCopy.release(buffer);
+        } else {
+            buffer.release();
         }
     }
 
-    /** Whether an error that was reported of the socket is only that sends in place are over. */
-    final boolean toldOfSends() {
-        return zeroCopy != null && loop.told(fd, zeroCopy);
+    /**
+     * Events without an error that only says that sends in place are over: possibly one that was reported before and is
+     * dealt with. A broken TCP connection is hung up as well, and its next receive or send tells why.
+     */
+    final int withoutNotices(int events, int error) {
+        if (zeroCopy == null || (events & error) == 0) {
+            return events;
+        }
+        loop.told(fd, zeroCopy);
+        return events & ~error;
     }
 
     @Override

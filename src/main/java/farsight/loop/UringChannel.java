@@ -47,7 +47,7 @@ final class UringChannel extends StreamChannel implements UringLoop.Target {
         } else if (result < 0) {
             broken(-result);
         } else {
-            int events = (result & Uring.ERROR) != 0 && toldOfSends() ? result & ~Uring.ERROR : result;
+            int events = withoutNotices(result, Uring.ERROR);
             if (kind == UringLoop.OUT) {
                 writable();
             } else {

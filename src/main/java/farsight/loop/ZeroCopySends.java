@@ -16,8 +16,8 @@ final class ZeroCopySends {
 
     private static final long LEAST_PIECE = 16 << 10;
 
-    /** Bytes of buffers that wait: a client that acknowledges slowly gets no more of the loop's memory. */
-    private static final long MOST_HELD = 8 << 20;
+    /** Bytes of buffers that wait, before the last send: slow clients get no more of the loop's memory. */
+    private static final long MOST_HELD = 4 << 20;
 
     /** Numbers of sends, modulo 2^32: the next one, and the first that is not over. */
     private int next;
@@ -32,7 +32,13 @@ final class ZeroCopySends {
     private int oldest;
     private int count;
     private long heldBytes;
+    private final boolean always;
     private boolean useless;
+
+    /** @param always whether to go on when the system says that it copies */
+    ZeroCopySends(boolean always) {
+        this.always = always;
+    }
 
     /** Whether sends should still be made so. */
     boolean wanted() {
@@ -52,6 +58,11 @@ final class ZeroCopySends {
     /** Whether the system still uses memory. */
     boolean outstanding() {
         return next != over;
+    }
+
+    /** Bytes of buffers that wait. */
+    long heldBytes() {
+        return heldBytes;
     }
 
     /** Lets go of memory that was sent from: as soon as all sends until now are over. */
@@ -83,7 +94,7 @@ final class ZeroCopySends {
 
     /** Something was taken off the socket's queue. */
     void told(ErrorQueue queue) {
-        useless |= queue.copied();
+        useless |= queue.copied() && !always;
         over(queue.first(), queue.last());
     }
 
@@ -116,6 +127,7 @@ final class ZeroCopySends {
     void releaseAll() {
         over = next;
         for (; count > 0; count--) {
+            heldBytes -= held[oldest].capacity();
             held[oldest].release();
             oldest = oldest + 1 & held.length - 1;
         }

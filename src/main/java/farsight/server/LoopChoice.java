@@ -6,6 +6,7 @@ import farsight.loop.EpollLoop;
 import farsight.loop.IoLoop;
 import farsight.loop.LoopOptions;
 import farsight.loop.UringLoop;
+import farsight.loop.ZeroCopy;
 import farsight.sys.ErrnoException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -22,7 +23,8 @@ final class LoopChoice {
     LoopChoice(Loops config, long poolBytes) {
         // On a single processor whoever is waited for could do nothing meanwhile.
         Duration spin = Runtime.getRuntime().availableProcessors() > 1 ? config.spin() : Duration.ZERO;
-        options = new LoopOptions(poolBytes, spin, config.batch(), config.zeroCopy(), System::nanoTime);
+        ZeroCopy zeroCopy = config.zeroCopy() ? ZeroCopy.WHERE_IT_PAYS : ZeroCopy.OFF;
+        options = new LoopOptions(poolBytes, spin, config.batch(), zeroCopy, System::nanoTime);
         uring = config.io() != Io.EPOLL;
     }
 

@@ -44,6 +44,10 @@ final class Outbox {
     private MemorySegment headers;
     private int headersUsed;
     private Buffer[] leaving = new Buffer[16];
+
+    /** Whether the one at that place is what is sent from; else its request was lent other memory. */
+    private boolean[] sentFrom = new boolean[16];
+
     private int leavingCount;
 
     Outbox(Channel channel, Pool pool) {
@@ -113,6 +117,10 @@ final class Outbox {
         assert pieces.isEmpty() && leavingCount == 0;
         headersUsed = 0;
         headerBuffer = channel.wantsInPlace() ? pool.take(HEADERS) : null;
+        if (headerBuffer != null && headerBuffer.capacity() > HEADERS) {
+            headerBuffer.release(); // the pool has hardly any left
+            headerBuffer = null;
+        }
         headers = headerBuffer == null ? ownHeaders : headerBuffer.memory();
     }
 
@@ -154,7 +162,9 @@ final class Outbox {
         if (buffer != null) {
             if (leavingCount == leaving.length) {
                 leaving = Arrays.copyOf(leaving, leavingCount * 2);
+                sentFrom = Arrays.copyOf(sentFrom, leavingCount * 2);
             }
+            sentFrom[leavingCount] = Long.compareUnsigned(address - buffer.address(), buffer.capacity()) < 0;
             leaving[leavingCount++] = buffer;
         }
     }
@@ -167,7 +177,7 @@ final class Outbox {
             headerBuffer = null;
         }
         for (int i = 0; i < leavingCount; i++) {
-            if (inPlace) {
+            if (inPlace && sentFrom[i]) {
                 channel.release(leaving[i]);
             } else {
                 leaving[i].release();

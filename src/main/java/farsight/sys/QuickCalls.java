@@ -27,6 +27,7 @@ public final class QuickCalls {
     public static final int ENXIO = Linux.ENXIO();
     public static final int EOPNOTSUPP = Linux.EOPNOTSUPP();
     public static final int EOVERFLOW = Linux.EOVERFLOW();
+    public static final int EPERM = Linux.EPERM();
     public static final int EPIPE = Linux.EPIPE();
     public static final int EXDEV = Linux.EXDEV();
     public static final int READ_ONLY = Linux.O_RDONLY();

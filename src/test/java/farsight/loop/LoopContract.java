@@ -158,6 +158,16 @@ abstract class LoopContract {
             return bytes;
         }
 
+        /** Whether nothing more comes, and nothing is lost. */
+        boolean ends() {
+            MemorySegment memory = map(1);
+            try {
+                return Sockets.receive(state, peer, memory.address(), 1) == 0;
+            } finally {
+                Memory.unmap(memory);
+            }
+        }
+
         /** What has arrived so far. */
         byte[] bytes() {
             CompletableFuture<byte[]> answer = new CompletableFuture<>();
@@ -725,7 +735,7 @@ abstract class LoopContract {
     @Test
     void aLoopThatSpinsAndWorksInBatchesDoesTheSame() throws ErrnoException {
         loop.close();
-        loop = start(new LoopOptions(POOL, Duration.ofMillis(1), true, false, System::nanoTime));
+        loop = start(new LoopOptions(POOL, Duration.ofMillis(1), true, ZeroCopy.OFF, System::nanoTime));
         try (Pair pair = new Pair()) {
             for (int i = 1; i <= 200; i++) {
                 pair.write(random(10));
@@ -744,8 +754,12 @@ abstract class LoopContract {
     private static final int IN_PLACE = 512 << 10;
 
     private Pair inPlace() throws ErrnoException {
+        return inPlace(ZeroCopy.WHERE_IT_PAYS);
+    }
+
+    private Pair inPlace(ZeroCopy zeroCopy) throws ErrnoException {
         loop.close();
-        loop = start(new LoopOptions(POOL, Duration.ZERO, false, true, System::nanoTime));
+        loop = start(new LoopOptions(POOL, Duration.ZERO, false, zeroCopy, System::nanoTime));
         Pair pair = new Pair(tcp());
         onLoop(() -> {
             assertThat(pair.channel.wantsInPlace()).isFalse();
@@ -813,11 +827,66 @@ abstract class LoopContract {
                 IoVec vector = new IoVec(1)) {
             int before = buffersInUse();
             Sockets.bufferSizes(pair.channel.fd(), 4 << 20); // takes all at once
-            sendInPlace(pair, vector);
+            byte[] bytes = sendInPlace(pair, vector);
             await("the send", () -> pair.sent.get() == 1);
             onLoop(() -> pair.channel.close());
+            assertThat(buffersInUse()).isEqualTo(before + 1);
+            // Nothing of it is lost, and the end follows.
+            assertThat(pair.read(IN_PLACE)).isEqualTo(bytes);
+            assertThat(pair.ends()).isTrue();
             await("the buffer", () -> buffersInUse() == before);
             assertThat(pair.closed).isNotDone(); // it was closed from here
+        }
+    }
+
+    @Test
+    void aPeerThatTakesNothingLosesWhatWasSentToAClosedChannel() throws ErrnoException {
+        try (Pair pair = inPlace();
+                IoVec vector = new IoVec(1)) {
+            int before = buffersInUse();
+            Sockets.bufferSizes(pair.channel.fd(), 4 << 20);
+            sendInPlace(pair, vector);
+            await("the send", () -> pair.sent.get() == 1);
+            long began = System.nanoTime();
+            onLoop(() -> pair.channel.close());
+            await("the buffer", () -> buffersInUse() == before);
+            assertThat(Duration.ofNanos(System.nanoTime() - began))
+                    .isBetween(Duration.ofSeconds(2), Duration.ofSeconds(20));
+        }
+    }
+
+    /** The socket is full again and again, so that notices come while the loop waits for room as well. */
+    @Test
+    void noticesKeepNeitherAPausedChannelFromLivingNorTheLoopFromSleeping() throws ErrnoException {
+        int sends = 60;
+        try (Pair pair = inPlace(ZeroCopy.ALWAYS);
+                IoVec vector = new IoVec(1)) {
+            onLoop(() -> pair.channel.pause());
+            int before = buffersInUse();
+            byte[] bytes = random(IN_PLACE);
+            for (int i = 0; i < sends; i++) {
+                int sent = i;
+                await("room", () -> pair.sent.get() == sent && buffersInUse() < before + 8);
+                sendInPlace(pair, vector);
+                assertThat(pair.read(IN_PLACE)).isEqualTo(bytes);
+            }
+            await("the buffers", () -> buffersInUse() == before);
+            assertThat(loop.counters().sentInPlaceBytes()).isGreaterThan(IN_PLACE * 2L);
+            assertThat(pair.closed).isNotDone();
+            onLoop(() -> pair.channel.resume());
+            pair.write(random(100));
+            await("what the peer sends", () -> pair.receivedBytes.get() == 100);
+            long turns = loop.counters().turns();
+            pause(200);
+            assertThat(loop.counters().turns() - turns).isLessThan(20);
+        }
+    }
+
+    private static void pause(long millis) {
+        try {
+            Thread.sleep(millis);
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
         }
     }
 
@@ -862,7 +931,7 @@ abstract class LoopContract {
     @Test
     void unixSocketsSendNothingInPlace() throws ErrnoException {
         loop.close();
-        loop = start(new LoopOptions(POOL, Duration.ZERO, false, true, System::nanoTime));
+        loop = start(new LoopOptions(POOL, Duration.ZERO, false, ZeroCopy.ALWAYS, System::nanoTime));
         try (Pair pair = new Pair()) {
             onLoop(() -> {
                 pair.channel.allowInPlace();

@@ -862,6 +862,8 @@ abstract class LoopContract {
         try (Pair pair = inPlace(ZeroCopy.ALWAYS);
                 IoVec vector = new IoVec(1)) {
             onLoop(() -> pair.channel.pause());
+            Sockets.bufferSizes(pair.channel.fd(), 128 << 10);
+            Sockets.bufferSizes(pair.peer, 128 << 10);
             int before = buffersInUse();
             byte[] bytes = random(IN_PLACE);
             for (int i = 0; i < sends; i++) {

@@ -29,6 +29,9 @@ final class LingeringSends {
     private final List<Lingering> all = new ArrayList<>(0);
     private boolean scheduled;
 
+    /** Whoever gets the memory that comes back may close a channel. */
+    private boolean looking;
+
     private static final class Lingering {
         final int fd;
         final ZeroCopySends sends;
@@ -50,10 +53,13 @@ final class LingeringSends {
     void close(int fd, ZeroCopySends sends) {
         Sockets.shutdownSending(fd);
         all.add(new Lingering(fd, sends, loop.now()));
-        look();
+        if (!looking) {
+            look();
+        }
     }
 
     private void look() {
+        looking = true;
         long bytes = 0;
         boolean stuck = false;
         for (int i = all.size() - 1; i >= 0; i--) {
@@ -73,6 +79,7 @@ final class LingeringSends {
                 Sockets.close(one.fd);
             }
         }
+        looking = false;
         if (stuck) {
             LOG.log(Level.WARNING, "the network does not let go of the memory of connections that are closed");
         } else if (!all.isEmpty() && !scheduled) {

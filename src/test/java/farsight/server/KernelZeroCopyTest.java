@@ -26,6 +26,7 @@ class KernelZeroCopyTest {
     @ValueSource(strings = {"uring", "epoll"})
     void whatLeavesInPlaceIsRightAndItsMemoryComesBack(String io) throws IOException {
         Requires.tool("nbdcopy", "libnbd-bin");
+        Requires.tool("nbdsh", "libnbd-bin python3-libnbd");
         Requires.tool("fio", "fio");
         NbdKernel.assumeAvailable();
         Path shared = Files.createDirectory(directory.resolve("shared"));

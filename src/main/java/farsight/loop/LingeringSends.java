@@ -19,7 +19,7 @@ final class LingeringSends {
     /** How long a peer may take, as long as it had before its connection was closed. */
     private static final long PATIENCE_NANOS = 3_000_000_000L;
 
-    /** Bytes of buffers of all of them; more, and nobody's patience lasts. */
+    /** Bytes of buffers of all of them; beyond that the oldest lose the rest at once. */
     private static final long MOST_BYTES = 64 << 20;
 
     /** A network device that takes longer with what a socket does not want to send any more is stuck. */
@@ -37,6 +37,7 @@ final class LingeringSends {
         final ZeroCopySends sends;
         final long since;
         boolean disconnected;
+        boolean stuck;
 
         Lingering(int fd, ZeroCopySends sends, long since) {
             this.fd = fd;
@@ -60,8 +61,22 @@ final class LingeringSends {
 
     private void look() {
         looking = true;
+        try {
+            lookAtAll();
+        } finally {
+            looking = false;
+        }
+        if (!all.isEmpty() && !scheduled) {
+            scheduled = true;
+            loop.after(INTERVAL, () -> {
+                scheduled = false;
+                look();
+            });
+        }
+    }
+
+    private void lookAtAll() {
         long bytes = 0;
-        boolean stuck = false;
         for (int i = all.size() - 1; i >= 0; i--) {
             Lingering one = all.get(i);
             long age = loop.now() - one.since;
@@ -73,21 +88,14 @@ final class LingeringSends {
             }
             if (one.sends.outstanding()) {
                 bytes += one.sends.heldBytes();
-                stuck |= age >= STUCK_NANOS;
+                if (age >= STUCK_NANOS && !one.stuck) {
+                    one.stuck = true;
+                    LOG.log(Level.WARNING, "the network does not let go of the memory of a closed connection");
+                }
             } else {
                 all.remove(i);
                 Sockets.close(one.fd);
             }
-        }
-        looking = false;
-        if (stuck) {
-            LOG.log(Level.WARNING, "the network does not let go of the memory of connections that are closed");
-        } else if (!all.isEmpty() && !scheduled) {
-            scheduled = true;
-            loop.after(INTERVAL, () -> {
-                scheduled = false;
-                look();
-            });
         }
     }
 

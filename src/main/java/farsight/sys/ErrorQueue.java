@@ -18,6 +18,7 @@ public final class ErrorQueue implements AutoCloseable {
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
     private static final long CONTROL = 256;
     private static final long HEADER = cmsghdr.layout().byteSize();
+    private static final long LEAST = HEADER + sock_extended_err.layout().byteSize();
 
     private final Arena arena = Arena.ofShared();
     private final MemorySegment control = arena.allocate(CONTROL, 8);
@@ -42,7 +43,7 @@ public final class ErrorQueue implements AutoCloseable {
         } catch (Throwable e) {
             throw Native.impossible(e);
         }
-        if (result < 0 || message.get(WORD, msghdr.msg_controllen$offset()) < HEADER + 16) {
+        if (result < 0 || message.get(WORD, msghdr.msg_controllen$offset()) < LEAST) {
             return false;
         }
         int level = control.get(INT, cmsghdr.cmsg_level$offset());

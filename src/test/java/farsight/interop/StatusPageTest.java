@@ -163,18 +163,29 @@ class StatusPageTest {
         Path shot = folder.resolve("page.png");
         chromium("--screenshot=" + shot, base + "/").expectSuccess();
         BufferedImage image = ImageIO.read(shot.toFile());
-        int coloured = 0;
-        for (int y = 0; y < image.getHeight(); y++) {
-            for (int x = 0; x < image.getWidth(); x++) {
-                if ((image.getRGB(x, y) & 0xffffff) == READ_COLOUR) {
-                    coloured++;
+        // One look a second for most of the budget's twelve, each 8 pixels further; edges of a slanting line are paler.
+        int columns = 0;
+        for (int x = image.getWidth() / 2; x < image.getWidth(); x++) {
+            for (int y = 0; y < image.getHeight(); y++) {
+                if (resembles(image.getRGB(x, y), READ_COLOUR)) {
+                    columns++;
+                    break;
                 }
             }
         }
-        // More than the key beside the title, which has a square of that colour.
-        assertThat(coloured).as("pixels of the reads' line").isGreaterThan(120);
+        assertThat(columns).as("columns of the reads' line").isBetween(40, 200);
         if (System.getProperty("farsight.keep") != null) {
             Files.copy(shot, Path.of(System.getProperty("farsight.keep")));
         }
+    }
+
+    /** Whether the line was drawn here: a pixel that it covers by three quarters at least. */
+    private static boolean resembles(int pixel, int colour) {
+        for (int shift = 0; shift < 24; shift += 8) {
+            if (Math.abs((pixel >> shift & 0xff) - (colour >> shift & 0xff)) > 52) {
+                return false;
+            }
+        }
+        return true;
     }
 }

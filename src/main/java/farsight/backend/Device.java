@@ -47,6 +47,16 @@ public sealed interface Device extends AutoCloseable permits BlockDevice, AsyncB
     default void written(long offset, long length) {}
 
     /**
+     * Says where in {@link #memory} short writes begin that came together, before the first of them is copied there: to
+     * storage that can make that quicker. A hint, which is not given for all writes; what is announced may also never come.
+     * From any thread; it must be quick.
+     *
+     * @param offsets from 0 to below {@link #size}; the array may be changed, and is the caller's afterwards
+     * @param count how many of them are meant
+     */
+    default void announced(long[] offsets, int count) {}
+
+    /**
      * Whether this device will serve nothing any more, although its storage may. The server then closes its connections
      * and opens the storage anew for the next one.
      */

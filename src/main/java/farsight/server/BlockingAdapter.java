@@ -148,6 +148,11 @@ final class BlockingAdapter implements AsyncBlockDevice {
     }
 
     @Override
+    public void announced(long[] offsets, int count) {
+        device.announced(offsets, count);
+    }
+
+    @Override
     public void close() throws IOException {
         threads.shutdown();
         try {

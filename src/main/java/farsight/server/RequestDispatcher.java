@@ -21,6 +21,9 @@ final class RequestDispatcher implements RequestReader.Sink {
     /** Shorter reads are not looked at for holes: they hardly ever have any, and the look costs as much as the read. */
     private static final int LEAST_SPARSE_READ = 32 << 10;
 
+    /** Longer writes take so long to copy that how they begin does not matter. */
+    private static final int LONGEST_FORESEEN = 16 << 10;
+
     private final Connection connection;
     private final Channel channel;
     private final ServerLoop loop;
@@ -34,6 +37,11 @@ final class RequestDispatcher implements RequestReader.Sink {
     private final Outbox outbox;
     private final BlockStatus status;
     private final RequestReader reader;
+
+    /** Where writes begin that will be started next. */
+    private final long[] soon = new long[32];
+
+    private int foreseen;
 
     /** When what is being looked at was received. */
     private long receivedAt;
@@ -65,7 +73,7 @@ final class RequestDispatcher implements RequestReader.Sink {
                 | (contexts != 0 ? RequestValidator.BLOCK_STATUS : 0);
         minimumBlock = export.device().blockSizes().minimum();
         status = new BlockStatus(export, style, io, outbox);
-        reader = new RequestReader(channel, this, io.largestPiece(), style.requestSize());
+        reader = new RequestReader(channel, this, io.largestPiece(), style.requestSize(), export.memory() != 0);
         receivedAt = loop.loop().now();
     }
 
@@ -161,6 +169,38 @@ final class RequestDispatcher implements RequestReader.Sink {
             return true;
         }
         return dispatch(request, commandFlags);
+    }
+
+    @Override
+    public long foresee(MemorySegment header, long at) {
+        // Only hints come of it: whatever is not the usual case is left to start.
+        int magic = style.extended() ? Nbd.NBD_EXTENDED_REQUEST_MAGIC : Nbd.NBD_REQUEST_MAGIC;
+        if (foreseen == soon.length || RequestHeader.magic(header, at) != magic) {
+            return -1;
+        }
+        int type = RequestHeader.type(header, at);
+        if (type == Nbd.NBD_CMD_READ) {
+            return style.requestSize();
+        }
+        long offset = RequestHeader.offset(header, at);
+        long length = style.extended() ? RequestHeader.extendedLength(header, at) : RequestHeader.length(header, at);
+        if (type != Nbd.NBD_CMD_WRITE
+                || length < 1
+                || length > LONGEST_FORESEEN
+                || offset < 0
+                || offset > export.size() - length) {
+            return -1;
+        }
+        soon[foreseen++] = offset;
+        return style.requestSize() + length;
+    }
+
+    @Override
+    public void foreseen() {
+        if (foreseen > 1) {
+            export.device().announced(soon, foreseen);
+        }
+        foreseen = 0;
     }
 
     private int check(IoRequest request, int commandFlags) {

@@ -25,6 +25,15 @@ final class RequestReader {
          */
         boolean start(MemorySegment header, long at);
 
+        /**
+         * A whole header that will be started later lies here: notes what is to be prepared for it, and says how many bytes
+         * there are to the next header, or -1 to be told of no more.
+         */
+        long foresee(MemorySegment header, long at);
+
+        /** All headers that were foreseen are about to be started. */
+        void foreseen();
+
         /** Prepares the next piece of a write for its payload; null when there is no memory for it now. */
         IoRequest nextPiece(IoRequest whole, long left);
 
@@ -41,6 +50,7 @@ final class RequestReader {
     private final Channel channel;
     private final Sink sink;
     private final int largestPiece;
+    private final boolean ahead;
 
     /** A header that came in parts. */
     private final Arena arena = Arena.ofConfined();
@@ -79,7 +89,9 @@ final class RequestReader {
     private boolean stopped;
     private boolean paused;
 
-    RequestReader(Channel channel, Sink sink, int largestPiece, int headerSize) {
+    /** @param ahead whether the sink is to be told of all headers that came together before it starts the first one */
+    RequestReader(Channel channel, Sink sink, int largestPiece, int headerSize, boolean ahead) {
+        this.ahead = ahead;
         this.headerSize = headerSize;
         this.channel = channel;
         this.sink = sink;
@@ -116,6 +128,9 @@ final class RequestReader {
     // ---- bytes ---------------------------------------------------------------------------------------------------
 
     void received(Buffer buffer, int from, int length) {
+        if (ahead && partialLength == 0 && incoming == null && skipping == null && collecting == null) {
+            lookAhead(buffer, from, from + length);
+        }
         int rest = parse(buffer, from, from + length);
         if (rest < from + length && !stopped) {
             assert backlog == null;
@@ -125,6 +140,16 @@ final class RequestReader {
             backlogEnd = from + length;
             pause();
         }
+    }
+
+    private void lookAhead(Buffer buffer, int from, int end) {
+        long at = from;
+        long step = 0;
+        while (step >= 0 && at + headerSize <= end) {
+            step = sink.foresee(buffer.memory(), at);
+            at += step;
+        }
+        sink.foreseen();
     }
 
     /** The channel has filled the current piece; what was received beyond it may follow in {@link #received}. */

@@ -45,6 +45,12 @@ public final class GranuleMap implements AutoCloseable {
         change(offset >>> shift, ((end - 1) >>> shift) + 1, true);
     }
 
+    /** Whether the granule of an offset is marked. */
+    public boolean isMarked(long offset) {
+        long bit = offset >>> shift;
+        return offset >= size || (word(bit) >>> bit & 1) != 0;
+    }
+
     /** Clears every granule that lies wholly within a range; the last one may be cut by the end. */
     public void clear(long offset, long length) {
         long first = Math.ceilDiv(offset, granule());

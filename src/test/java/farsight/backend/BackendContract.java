@@ -114,6 +114,11 @@ public abstract class BackendContract {
                 .isZero();
     }
 
+    /** Trims a range; 0, or the errno that it failed with. */
+    protected static int trim(AsyncBlockDevice device, long offset, long length) {
+        return TestRequest.of(Command.TRIM, offset, length).run(device);
+    }
+
     private static byte[] random(Random random, int length) {
         byte[] bytes = new byte[length];
         random.nextBytes(bytes);

@@ -49,6 +49,9 @@ final class RawClient implements AutoCloseable {
     private long size;
     private int flags;
 
+    /** What is to be sent at once, later; null when everything is sent as it comes. */
+    private ByteArrayOutputStream held;
+
     private RawClient(SocketChannel channel) {
         this.channel = channel;
     }
@@ -72,7 +75,28 @@ final class RawClient implements AutoCloseable {
 
     // ---- bytes ---------------------------------------------------------------------------------------------------
 
+    /** From now on nothing is sent. */
+    void hold() {
+        held = new ByteArrayOutputStream();
+    }
+
+    /** What was held back; from now on everything is sent as it comes. */
+    byte[] takeHeld() {
+        byte[] bytes = held.toByteArray();
+        held = null;
+        return bytes;
+    }
+
+    /** Sends what was held back, all at once. */
+    void sendHeld() throws IOException {
+        send(takeHeld());
+    }
+
     void send(ByteBuffer bytes) throws IOException {
+        if (held != null) {
+            held.write(bytes.array(), bytes.arrayOffset() + bytes.position(), bytes.remaining());
+            return;
+        }
         while (bytes.hasRemaining()) {
             channel.write(bytes);
         }

@@ -45,6 +45,7 @@ class GranuleMapTest {
         long to = from + 1 + random.nextLong(size - from);
         int bit = (int) (from / GRANULE);
         boolean set = model.get(bit);
+        assertThat(map.isMarked(from)).isEqualTo(set);
         long next = set ? model.nextClearBit(bit) : model.nextSetBit(bit);
         long end = next < 0 ? to : Math.min(to, next * GRANULE);
         assertThat(map.run(from, to)).isEqualTo(set ? end - from : from - end);
@@ -54,6 +55,8 @@ class GranuleMapTest {
     void whatLiesBeyondIsMarked() throws ErrnoException {
         try (GranuleMap map = new GranuleMap(1000, GRANULE)) {
             assertThat(map.run(1000, 5000)).isEqualTo(4000);
+            assertThat(map.isMarked(1000)).isTrue();
+            assertThat(map.isMarked(999)).isFalse();
             assertThat(map.run(900, 5000)).isEqualTo(-100);
             map.mark(999, 10_000);
             assertThat(map.run(900, 5000)).isEqualTo(4100);

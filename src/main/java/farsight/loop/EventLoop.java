@@ -34,6 +34,15 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
      */
     static final int RECEIVE_AT_ONCE = 80 << 10;
 
+    /**
+     * With several busy clients there is always somebody else to go on with, and a receive takes all that is there; but
+     * not when requests are longer than this, whose payload is better received to where it belongs.
+     */
+    private static final int LONG_REQUEST = 16 << 10;
+
+    /** Turns after which a client that was the only one counts as such. */
+    private static final int SOON = 8;
+
     /** A turn that takes longer is counted, and told of: the clients of this loop wait for it. */
     static final long STALL_NANOS = 50_000_000;
 
@@ -53,6 +62,14 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
 
     /** The first one of the last turn. */
     private StreamChannel previous;
+
+    /** The first one of the last turn that had any, and for how many turns it has been the only one. */
+    private StreamChannel latest;
+
+    private long turnsAlone;
+    private int receiveAtOnce = RECEIVE_AT_ONCE;
+    private long requestsBefore;
+    private long bytesBefore;
 
     private final Counters counters = new Counters();
     private final TaskQueue tasks = new TaskQueue();
@@ -200,17 +217,34 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
 
     private void endTurn() {
         StreamChannel first = touched.peek();
-        several = first != previous;
-        previous = first;
+        boolean others = false;
         StreamChannel channel;
         while ((channel = touched.poll()) != null) {
-            several |= channel != first; // one that was touched again is still the only one
+            others |= channel != first; // one that was touched again is still the only one
             try {
                 channel.turnOver();
             } catch (RuntimeException | AssertionError e) {
                 failed(channel, e);
             }
         }
+        several = others || first != previous;
+        previous = first;
+        chooseReceives(first, others);
+    }
+
+    /** Decides how much the next receives take, by a turn in which somebody had something to do. */
+    private void chooseReceives(StreamChannel first, boolean others) {
+        if (first == null) {
+            return;
+        }
+        long requests = counters.requests() - requestsBefore;
+        long bytes = counters.receivedBytes() - bytesBefore;
+        requestsBefore += requests;
+        bytesBefore += bytes;
+        turnsAlone = others || first != latest ? 0 : turnsAlone + 1;
+        latest = first;
+        boolean all = turnsAlone < SOON && bytes < requests * LONG_REQUEST;
+        receiveAtOnce = all ? RECEIVE_SIZE : RECEIVE_AT_ONCE;
     }
 
     /** A mistake of ours costs the one channel that it happened on. */
@@ -222,6 +256,11 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     }
 
     // ---- for implementations and channels ------------------------------------------------------------------------
+
+    /** Bytes to receive at most in one call. */
+    final int receiveAtOnce() {
+        return receiveAtOnce;
+    }
 
     final CallState callState() {
         return state;

@@ -77,8 +77,9 @@ abstract sealed class StreamChannel implements Channel permits EpollChannel, Uri
         } else if (fillLength > 0) {
             receiveBoth(buffer);
         } else {
-            long result = Sockets.receive(loop.callState(), fd, buffer.address(), EventLoop.RECEIVE_AT_ONCE);
-            if (arrived(result, EventLoop.RECEIVE_AT_ONCE)) {
+            int most = loop.receiveAtOnce();
+            long result = Sockets.receive(loop.callState(), fd, buffer.address(), most);
+            if (arrived(result, most)) {
                 handler.received(buffer, 0, (int) result);
             }
         }

@@ -594,6 +594,83 @@ abstract class LoopContract {
         }
     }
 
+    // ---- how much is received at once ----------------------------------------------------------------------------
+
+    /** A client whose requests are answered in the turn in which they come, and who knows what came in one receive. */
+    private final class Client extends Pair {
+        private static final int WAITING = 150 << 10;
+
+        private int requests = 1;
+        private int largest;
+
+        Client() throws ErrnoException {
+            onReceive = () -> channel.touch();
+            onTurnOver = () -> {
+                for (int i = 0; i < requests; i++) {
+                    loop.counters().request();
+                }
+            };
+        }
+
+        @Override
+        public void received(Buffer buffer, int from, int length) {
+            largest = Math.max(largest, length);
+            super.received(buffer, from, length);
+        }
+
+        /** Sends that much and waits until the loop has dealt with it. */
+        void ask(int bytes) {
+            long before = receivedBytes.get();
+            write(random(bytes));
+            await("bytes of a client", () -> receivedBytes.get() == before + bytes);
+            onLoop(() -> {});
+        }
+
+        /** What is taken at once of much that waits. */
+        int takes() {
+            long before = receivedBytes.get();
+            onLoop(channel::pause);
+            write(random(WAITING));
+            onLoop(() -> {
+                largest = 0;
+                channel.resume();
+            });
+            await("what waited", () -> receivedBytes.get() == before + WAITING);
+            CompletableFuture<Integer> answer = new CompletableFuture<>();
+            onLoop(() -> answer.complete(largest));
+            return answer.join();
+        }
+    }
+
+    @Test
+    void aReceiveTakesEverythingOfBusyClientsWithShortRequests() throws ErrnoException {
+        try (Client one = new Client();
+                Client other = new Client()) {
+            // Alone, it shall get answers while the rest is dealt with.
+            for (int i = 0; i < 20; i++) {
+                one.ask(100);
+            }
+            assertThat(one.takes()).isEqualTo(EventLoop.RECEIVE_AT_ONCE);
+
+            other.ask(100);
+            one.ask(100);
+            assertThat(one.takes()).isEqualTo(Client.WAITING);
+
+            // Long requests are better received to where they belong.
+            other.ask(40 << 10);
+            assertThat(one.takes()).isEqualTo(EventLoop.RECEIVE_AT_ONCE);
+            other.requests = 10;
+            other.ask(40 << 10);
+            assertThat(one.takes()).isEqualTo(Client.WAITING);
+
+            // The other one has gone quiet.
+            for (int i = 0; i < 20; i++) {
+                one.ask(100);
+            }
+            assertThat(one.takes()).isEqualTo(EventLoop.RECEIVE_AT_ONCE);
+        }
+    }
+
     // ---- the end -------------------------------------------------------------------------------------------------
 
     @Test

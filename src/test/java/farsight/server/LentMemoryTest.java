@@ -147,7 +147,7 @@ class LentMemoryTest {
                             .containsExactly("soon [4096, 5120]", "written 4096 4", "written 5120 4", "written 6144 4");
                 }
 
-                // More than are noted, the end of the last one a moment later.
+                // More than are noted.
                 lender.told.clear();
                 client.hold();
                 for (int i = 0; i < 40; i++) {

@@ -32,6 +32,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <linux/errqueue.h>
@@ -40,6 +41,7 @@
 #include <linux/genetlink.h>
 #include <linux/io_uring.h>
 #include <linux/loop.h>
+#include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/nbd-netlink.h>
 #include <linux/nbd.h>

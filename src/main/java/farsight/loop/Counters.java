@@ -21,6 +21,7 @@ public final class Counters {
 
     private static final int STALLS = 16;
     private static final int SENT_IN_PLACE_BYTES = 17;
+    private static final int FILE_WRITES_AT_ONCE = 18;
 
     private final long[] values = new long[26];
 
@@ -67,6 +68,11 @@ public final class Counters {
         return value(FILE_OPERATIONS);
     }
 
+    /** Writes to files that the loop made itself, though it might have had to wait for them. */
+    public long fileWritesAtOnce() {
+        return value(FILE_WRITES_AT_ONCE);
+    }
+
     /** Turns that took so long that others had to wait for it, {@link EventLoop#STALL_NANOS}. */
     public long stalls() {
         return value(STALLS);
@@ -108,6 +114,10 @@ public final class Counters {
 
     void fileOperation() {
         add(FILE_OPERATIONS, 1);
+    }
+
+    void fileWriteAtOnce() {
+        add(FILE_WRITES_AT_ONCE, 1);
     }
 
     /** One more request was answered. Loop thread only. */

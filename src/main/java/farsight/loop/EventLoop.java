@@ -11,6 +11,7 @@ import farsight.sys.IoVec;
 import farsight.sys.Memory;
 import farsight.sys.Process;
 import farsight.sys.Scheduling;
+import farsight.sys.Sockets;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
@@ -46,6 +47,10 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     /** A turn that takes longer is counted, and told of: the clients of this loop wait for it. */
     static final long STALL_NANOS = 50_000_000;
 
+    /** New clients are not given to a loop that has been waiting for a file system for longer. */
+    private static final long LONG_WAIT = 20_000_000;
+
+    private static final int EAGAIN = Sockets.EAGAIN;
     private static final long PAGE = Process.pageSize();
     private static final int PAGES = 256;
     private static final Logger LOG = System.getLogger(EventLoop.class.getName());
@@ -78,11 +83,16 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     private final IoVec single = new IoVec(1);
     private final ErrorQueue errors = new ErrorQueue();
     private final LingeringSends lingering = new LingeringSends(this);
+    private final Patience patience = new Patience();
     private final MemorySegment pages = Arena.global().allocate(PAGES);
 
     private long turnBegan;
     private Buffer receiveBuffer;
     private volatile boolean sleeping;
+
+    /** When it called a file system that has not answered; 0 when there is none. */
+    private volatile long waitsSince;
+
     private volatile boolean stopping;
 
     EventLoop(String name, LoopOptions options) throws ErrnoException {
@@ -335,6 +345,31 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
         single.clear();
         single.add(address, length);
         return Files.readCached(state, fd, single, offset);
+    }
+
+    @Override
+    public final long writeAtOnce(int fd, long address, long length, long offset) {
+        long began = now();
+        if (!patience.lasts(turnBegan, began)) {
+            return -EAGAIN;
+        }
+        waitsSince = began;
+        long written = Files.pwrite(state, fd, address, length, offset);
+        waitsSince = 0;
+        counters.fileWriteAtOnce();
+        patience.called(began, now());
+        return written;
+    }
+
+    @Override
+    public final void mayWait(boolean may) {
+        patience.allow(may);
+    }
+
+    @Override
+    public final boolean waits() {
+        long since = waitsSince;
+        return since != 0 && now() - since >= LONG_WAIT;
     }
 
     @Override

@@ -57,6 +57,24 @@ public interface IoLoop extends AutoCloseable {
      */
     long readCached(int fd, long address, long length, long offset);
 
+    /**
+     * Writes to a file by a call that may have to wait for the file system, which all that this loop serves then waits
+     * for, too. Only done while {@link #mayWait} allows it, for some milliseconds of each turn, and not for a while after
+     * a call that did wait. Loop thread only.
+     *
+     * @return bytes, maybe fewer than asked, or a negated errno: EAGAIN when nothing was tried
+     */
+    long writeAtOnce(int fd, long address, long length, long offset);
+
+    /**
+     * Whether the loop may wait for a file system now and then: when all who depend on it are waiting for that anyway. Not
+     * so in the beginning. Loop thread only.
+     */
+    void mayWait(boolean may);
+
+    /** Whether it has been waiting for a file system, for so long that others had better ask another loop. Any thread. */
+    boolean waits();
+
     /** Whether all of a range of mapped memory is there without waiting for a disk. Loop thread only. */
     boolean resident(long address, long bytes);
 

@@ -45,6 +45,11 @@ final class Connection implements ChannelHandler {
 
     private Phase phase;
     private Export export;
+
+    /** Where it counts, and as a client of what; null when it does not, and before it has settled. */
+    private ServerLoop counts;
+
+    private Export settled;
     private ConnectionEvent event;
 
     /** From the end of the handshake on; null before. */
@@ -84,6 +89,8 @@ final class Connection implements ChannelHandler {
                     tls.reopened(here.loop(), channel);
                     channel = tls;
                 }
+                counts = here;
+                counts.came();
                 return true;
             }
         } catch (IllegalStateException e) {
@@ -93,6 +100,19 @@ final class Connection implements ChannelHandler {
         closed = true;
         gone();
         return false;
+    }
+
+    /** No longer on the loop that it is on. */
+    private void leave() {
+        if (counts != null) {
+            counts.left(settled);
+            counts = null;
+        }
+    }
+
+    /** The one that it is on, or on its way to. Any thread. */
+    ServerLoop loop() {
+        return loop;
     }
 
     Limits limits() {
@@ -186,6 +206,8 @@ final class Connection implements ChannelHandler {
     }
 
     private void begin(Terms terms, Buffer rest, int length) {
+        settled = export;
+        counts.settled(export);
         Transmission transmission = new Transmission(
                 this, channel, loop, export, terms, server.exports().rate(export));
         phase = transmission;
@@ -226,7 +248,10 @@ final class Connection implements ChannelHandler {
         Move move = (Move) phase;
         int fd = channel.fd();
         channel = null;
+        leave();
+        loop.loads(-1);
         loop = export.home();
+        loop.loads(1);
         loop.loop().execute(() -> arrive(fd, move));
     }
 
@@ -377,6 +402,7 @@ final class Connection implements ChannelHandler {
             return;
         }
         gone = true;
+        leave();
         if (export != null) {
             long seconds = (loop.loop().now() - started) / 1_000_000_000;
             LOG.log(

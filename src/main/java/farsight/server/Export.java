@@ -170,6 +170,7 @@ final class Export {
         loop.loop().execute(() -> {
             try {
                 watched.complete(loop.loop().watchSignals(device.completionDescriptor(), device::reap));
+                loop.reserve();
             } catch (RuntimeException e) {
                 watched.completeExceptionally(e);
             }
@@ -194,6 +195,7 @@ final class Export {
             CompletableFuture<Void> unwatched = new CompletableFuture<>();
             home.loop().execute(() -> {
                 watch.run();
+                home.release();
                 unwatched.complete(null);
             });
             unwatched.join();

@@ -33,6 +33,11 @@ final class Exposition {
                 "farsight_loop_sent_in_place_bytes_total",
                 "Bytes sent by a loop that the system was to send without a copy.",
                 Counters::sentInPlaceBytes);
+        loop(
+                loops,
+                "farsight_loop_file_writes_at_once_total",
+                "Writes to files that a loop made itself, without handing them over.",
+                Counters::fileWritesAtOnce);
         loop(loops, "farsight_loop_requests_total", "Requests answered by a loop.", Counters::requests);
         loop(loops, "farsight_loop_stalls_total", "Turns of a loop that took 50 ms or longer.", Counters::stalls);
         return this;

@@ -137,6 +137,9 @@ public final class Server implements AutoCloseable {
             monitor = new Monitor(config.metrics().get(), new Figures(this));
         }
         watchCertificates();
+        if (!listeners.isEmpty()) {
+            ioLoops.getFirst().execute(loops.getFirst()::reserve);
+        }
         for (Listener listener : listeners) {
             ioLoops.getFirst().execute(listener::start);
         }
@@ -174,7 +177,27 @@ public final class Server implements AutoCloseable {
     }
 
     private ServerLoop nextHome() {
+        for (int i = 1; i < loops.size(); i++) {
+            ServerLoop next = loops.get(Math.floorMod(homes.getAndIncrement(), loops.size()));
+            if (!next.loop().waits()) {
+                return next;
+            }
+        }
         return loops.get(Math.floorMod(homes.getAndIncrement(), loops.size()));
+    }
+
+    /** The loop for a new client: the one with the fewest, and the one that accepts only if others have more. */
+    private ServerLoop leastLoaded() {
+        ServerLoop best = loops.getFirst();
+        boolean bestWaits = best.loop().waits();
+        for (ServerLoop loop : loops.subList(1, loops.size())) {
+            boolean waits = loop.loop().waits();
+            if (waits == bestWaits ? loop.load() <= best.load() : bestWaits) {
+                best = loop;
+                bestWaits = waits;
+            }
+        }
+        return best;
     }
 
     private static List<SocketAddress> resolve(ListenAddress address) throws IOException {
@@ -261,7 +284,8 @@ public final class Server implements AutoCloseable {
     boolean accepted(int fd, SocketAddress peer) {
         Connection connection;
         boolean full;
-        ServerLoop loop = loops.get(Math.floorMod(accepted.getAndIncrement(), loops.size()));
+        ServerLoop loop = leastLoaded();
+        accepted.incrementAndGet();
         synchronized (connections) {
             int open = connections.size() - admission.leaving();
             String why = admission.refusal(peer, limits, open);
@@ -278,6 +302,7 @@ public final class Server implements AutoCloseable {
             }
             connection = new Connection(this, loop, peer);
             connections.add(connection);
+            loop.loads(1);
             admission.came(connection);
         }
         loop.loop().execute(() -> connection.start(fd));
@@ -287,6 +312,7 @@ public final class Server implements AutoCloseable {
     void gone(Connection connection) {
         synchronized (connections) {
             if (connections.remove(connection)) {
+                connection.loop().loads(-1);
                 admission.gone(connection);
             }
             busy.remove(connection);

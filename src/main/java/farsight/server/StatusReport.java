@@ -110,6 +110,7 @@ final class StatusReport {
                 field("received", loop.receivedBytes()),
                 field("sent", loop.sentBytes()),
                 field("sent_in_place", loop.sentInPlaceBytes()),
+                field("file_writes_at_once", loop.fileWritesAtOnce()),
                 field("stalls", loop.stalls()));
     }
 

@@ -5,6 +5,7 @@ import static farsight.sys.ErrnoException.check;
 import farsight.bindings.linux.Linux;
 import farsight.bindings.linux.open_how;
 import farsight.bindings.linux.stat;
+import farsight.bindings.linux.statfs;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -42,6 +43,7 @@ public final class Files {
     private static final Call FTRUNCATE = Native.call("ftruncate", 2);
     private static final Call LSEEK = Native.call("lseek", 3);
     private static final Call FSTAT = Native.call("fstat", 2);
+    private static final Call FSTATFS = Native.call("fstatfs", 2);
 
     private static final int MODE = 0600;
     private static final int TYPE_MASK = Linux.S_IFMT();
@@ -225,6 +227,25 @@ public final class Files {
             return new Kind(true, false, size, answer.get(ValueLayout.JAVA_INT, 0), stat.st_rdev(status));
         } catch (ErrnoException e) {
             throw e;
+        } catch (Throwable e) {
+            throw Native.impossible(e);
+        }
+    }
+
+    /**
+     * Whether a file is on one of those local file systems whose buffered writes never promise not to wait
+     * (RWF_NOWAIT), though they hardly ever do: ext2, ext3, ext4 and tmpfs (fstatfs(2), linux/magic.h). Others can promise
+     * it, wait for a network, or are not known.
+     */
+    public static boolean isPlainlyLocal(int fd) {
+        try (Arena arena = Arena.ofConfined();
+                CallState state = CallState.open()) {
+            MemorySegment status = arena.allocate(statfs.layout());
+            if (state.check((int) FSTATFS.invoke(state, fd, status.address())) != 0) {
+                return false;
+            }
+            long type = statfs.f_type(status);
+            return type == Linux.EXT4_SUPER_MAGIC() || type == Linux.TMPFS_MAGIC();
         } catch (Throwable e) {
             throw Native.impossible(e);
         }

@@ -146,7 +146,7 @@ class HomeLoopTest {
         assertThat(device.callers.iterator().next().getName()).startsWith("loop-");
     }
 
-    /** As many connections as loops, so that all but one of them move; one send has the option and requests after it. */
+    /** New connections come to a loop that has none, and have to move; one send has the option and requests after it. */
     @ParameterizedTest
     @EnumSource(
             value = Io.class,

@@ -10,6 +10,7 @@ import farsight.loop.FileIo;
 import farsight.loop.IoLoop;
 import farsight.sys.CallState;
 import farsight.sys.Files;
+import farsight.sys.Process;
 import java.io.IOException;
 import java.util.Collections;
 import java.util.EnumSet;
@@ -23,6 +24,10 @@ import java.util.Set;
  */
 final class FileDevice implements AsyncBlockDevice {
     private static final int THREADS = 16;
+    private static final long PAGE = Process.pageSize();
+
+    /** Longer writes are mostly copying, and others on the loop would have to wait for that. */
+    private static final long LONGEST_AT_ONCE = 256 << 10;
 
     private static final Set<Feature> FEATURES = Collections.unmodifiableSet(EnumSet.of(
             Feature.FLUSH,
@@ -53,6 +58,9 @@ final class FileDevice implements AsyncBlockDevice {
     /** Whether the file tells what of it is in memory; found out by asking. */
     private volatile boolean tellsCached;
 
+    /** Whether loops may make writes that go to the page cache themselves. */
+    private final boolean writtenAtOnce;
+
     private volatile long size;
 
     FileDevice(int fd, String path, Files.Kind kind, boolean readOnly, boolean direct) throws IOException {
@@ -70,6 +78,7 @@ final class FileDevice implements AsyncBlockDevice {
         // Whoever may not write a file is not told what of it is in memory.
         mapped = blockDevice || direct || readOnly ? null : MappedFile.of(fd, size);
         holes = blockDevice ? null : new Holes(fd, size);
+        writtenAtOnce = kind.isRegular() && !direct && !readOnly && Files.isPlainlyLocal(fd);
         ring = new RingFile(fd, blockDevice, blocking, workers);
     }
 
@@ -124,6 +133,9 @@ final class FileDevice implements AsyncBlockDevice {
         if (loop != null && command == Command.READ && mapped != null && mapped.answer(loop, request)) {
             return;
         }
+        if (loop != null && command == Command.WRITE && writtenAtOnce && write(loop, request)) {
+            return;
+        }
         FileIo files = loop == null ? null : loop.files();
         if (files != null) {
             ring.submit(files, request);
@@ -146,6 +158,22 @@ final class FileDevice implements AsyncBlockDevice {
             tellsCached = false;
         }
         return false;
+    }
+
+    /**
+     * Copies whole pages to the page cache on the loop, which is quicker than to hand them over. Nothing of them has to be
+     * read from the disk first. What cannot be done like that is left to those who may wait, errors too.
+     */
+    private boolean write(IoLoop loop, Request request) {
+        long length = request.length();
+        if (length > LONGEST_AT_ONCE || request.fua() || (request.offset() | length) % PAGE != 0) {
+            return false;
+        }
+        if (loop.writeAtOnce(fd, request.address(), length, request.offset()) != length) {
+            return false;
+        }
+        request.complete();
+        return true;
     }
 
     private void run(Request request, CallState state) {

@@ -43,6 +43,11 @@ class FileOnLoopsTest {
         return new UringLoop("test", LoopOptions.of(1 << 20));
     }
 
+    private static IoLoop patient(IoLoop loop) {
+        loop.execute(() -> loop.mayWait(true));
+        return loop;
+    }
+
     @Nested
     class OnEpoll extends BackendContract {
         @TempDir
@@ -63,6 +68,31 @@ class FileOnLoopsTest {
         @Override
         protected Device open() throws IOException {
             return OnLoop.of(ring(), FileOnLoopsTest.open(image(directory, false)));
+        }
+    }
+
+    /** Whole pages are written by the loop itself. */
+    @Nested
+    class AtOnceOnEpoll extends BackendContract {
+        @TempDir
+        Path directory;
+
+        @Override
+        protected Device open() throws IOException {
+            return OnLoop.of(
+                    patient(new EpollLoop("test", LoopOptions.of(1 << 20))),
+                    FileOnLoopsTest.open(image(directory, false)));
+        }
+    }
+
+    @Nested
+    class AtOnceOnRing extends BackendContract {
+        @TempDir
+        Path directory;
+
+        @Override
+        protected Device open() throws IOException {
+            return OnLoop.of(patient(ring()), FileOnLoopsTest.open(image(directory, false)));
         }
     }
 

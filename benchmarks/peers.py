@@ -294,7 +294,7 @@ def group(storage, transport, rows, variants, options, work):
     servers, results = [], []
     try:
         for c in contenders:
-            image = os.path.join(work, f"{c}.img")
+            image = os.path.join(work, "disk.img")  # the same for all, as a file's place in the cache makes a difference
             if storage == "file" and not os.path.exists(image):
                 with open(image, "wb") as f:
                     f.truncate(SIZE)

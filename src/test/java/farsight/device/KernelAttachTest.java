@@ -14,6 +14,8 @@ import java.time.Duration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /**
  * The whole way: the packaged server, the packaged client, the nbd driver of a real kernel and a file system on its
@@ -36,6 +38,7 @@ class KernelAttachTest {
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void aFileSystemOnAFileSurvivesDetachAndAttach() throws IOException {
         Path image = image("disk.img");
         attachExt4(server("--listen " + address() + " --export disk=file:" + image), "export = \"disk\"", 200);
@@ -45,11 +48,13 @@ class KernelAttachTest {
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void aFileSystemInMemorySurvivesDetachAndAttach() throws IOException {
         attachExt4(server("--listen " + address() + " --export disk=memory:512MiB"), "export = \"disk\"", 200);
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void bothSidesAreConfiguredByTheirFiles() throws IOException {
         image("disk.img");
         Path config = file("server.toml", """
@@ -64,6 +69,7 @@ class KernelAttachTest {
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void whatCannotBeAttachedIsRefusedInOneLine() throws IOException {
         String export = "export = \"disk\"";
         client("good.toml", "/dev/nbd0", PORT, export);
@@ -77,6 +83,7 @@ class KernelAttachTest {
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void theDriverIsLoadedWithItsOptionsAndTheServiceManagerIsTold() throws IOException {
         Requires.tool("python3", "python3");
         Path config = client("client.toml", "/dev/nbd0", PORT, "export = \"disk\"");

@@ -6,6 +6,8 @@ import farsight.tools.Requires;
 import java.time.Duration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** Devices by a directory of files, and by commands. What happens in the guest is in {@code src/test/tools/guest}. */
 class KernelDirectoryTest {
@@ -24,11 +26,13 @@ class KernelDirectoryTest {
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void filesOfADirectoryComeChangeAndGoWhileOthersAreUsed() {
         run("directory.sh");
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void devicesAreAttachedShownAndDetachedByCommands() {
         run("commands.sh");
     }

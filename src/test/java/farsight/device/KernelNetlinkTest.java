@@ -14,6 +14,8 @@ import java.time.Duration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -39,6 +41,7 @@ class KernelNetlinkTest {
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void fileSystemsOnBothInterfacesWithOneConnectionAndFour() throws IOException {
         Requires.tool("mkfs.xfs", "xfsprogs");
         Path image = image("disk.img", 512);
@@ -56,6 +59,7 @@ class KernelNetlinkTest {
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void applicationsSeeAStallWhenServerClientOrNetworkDie() throws IOException {
         Path asked = Files.createDirectory(folder.resolve("asked"));
         String exports = "one=file:" + image("one.img", 128) + " --export four=file:" + image("four.img", 128);
@@ -70,6 +74,7 @@ class KernelNetlinkTest {
     }
 
     @Test
+    @Execution(ExecutionMode.CONCURRENT)
     void anExportIsFollowedWhenItGrowsAndRefusedWhenItIsAnother() throws IOException {
         Requires.tool("nbdkit", "nbdkit");
         Path asked = Files.createDirectory(folder.resolve("asked"));
@@ -85,6 +90,7 @@ class KernelNetlinkTest {
     }
 
     @ParameterizedTest
+    @Execution(ExecutionMode.CONCURRENT)
     @ValueSource(strings = {"NETLINK", "IOCTL"})
     void attachingAndDetachingFiftyTimesLeavesNothing(String kind) throws IOException {
         String path = Project.ROOT.resolve("target/test-classes") + ":"

@@ -1,5 +1,8 @@
 package farsight.cli;
 
+import farsight.protocol.Nbd;
+import farsight.protocol.RequestHeader;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -16,7 +19,10 @@ final class ClientRehearsal {
         Path image = Files.createTempFile("farsight-rehearsal", ".img");
         try {
             Files.write(image, new byte[BYTES]);
-            // A server that is not there takes classes of its own.
+            // A server without extended headers, and one that is not there, take classes of their own.
+            try (Arena arena = Arena.ofConfined()) {
+                RequestHeader.write(arena.allocate(RequestHeader.SIZE), 0, 0, Nbd.NBD_CMD_READ, 0, 0, 0);
+            }
             Main.run("info", "nbd+unix:///?socket=" + image + ".nobody");
             return Main.run("info", uri)
                     | Main.run("copy", image.toString(), uri)

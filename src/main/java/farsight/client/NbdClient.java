@@ -5,6 +5,7 @@ import farsight.protocol.Nbd;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -198,7 +199,7 @@ public final class NbdClient implements AutoCloseable {
         }
         if (contexts.isEmpty()
                 || !negotiated.contexts().containsAll(contexts)
-                || contexts.stream().distinct().count() < contexts.size()) {
+                || new HashSet<>(contexts).size() < contexts.size()) {
             throw new IllegalArgumentException("contexts must be some of those agreed on, each once");
         }
         boolean chosen = contexts.size() < negotiated.contexts().size() && negotiated.choosesContexts();

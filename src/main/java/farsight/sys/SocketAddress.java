@@ -20,6 +20,30 @@ public sealed interface SocketAddress {
     /** TCP. The address is IPv4 or IPv6; port 0 to 65535. */
     record Tcp(InetAddress address, int port) implements SocketAddress {
         @Override
+        public int family() {
+            return address instanceof Inet6Address ? Linux.AF_INET6() : Linux.AF_INET();
+        }
+
+        @Override
+        public MemorySegment encode(Arena arena) {
+            byte[] bytes = address.getAddress();
+            if (address instanceof Inet6Address ip) {
+                MemorySegment encoded = arena.allocate(sockaddr_in6.layout());
+                sockaddr_in6.sin6_family(encoded, (short) Linux.AF_INET6());
+                encoded.set(PORT, sockaddr_in6.sin6_port$offset(), (short) port);
+                MemorySegment.copy(
+                        bytes, 0, encoded, ValueLayout.JAVA_BYTE, sockaddr_in6.sin6_addr$offset(), bytes.length);
+                sockaddr_in6.sin6_scope_id(encoded, ip.getScopeId());
+                return encoded;
+            }
+            MemorySegment encoded = arena.allocate(sockaddr_in.layout());
+            sockaddr_in.sin_family(encoded, (short) Linux.AF_INET());
+            encoded.set(PORT, sockaddr_in.sin_port$offset(), (short) port);
+            MemorySegment.copy(bytes, 0, encoded, ValueLayout.JAVA_BYTE, sockaddr_in.sin_addr$offset(), bytes.length);
+            return encoded;
+        }
+
+        @Override
         public String toString() {
             String host = address.getHostAddress();
             return (address instanceof Inet6Address ? "[" + host + "]" : host) + ":" + port;
@@ -43,6 +67,20 @@ public sealed interface SocketAddress {
         }
 
         @Override
+        public int family() {
+            return Linux.AF_UNIX();
+        }
+
+        @Override
+        public MemorySegment encode(Arena arena) {
+            byte[] bytes = path.getBytes(StandardCharsets.UTF_8);
+            MemorySegment encoded = arena.allocate(UNIX_PATH + bytes.length + 1, Short.BYTES);
+            encoded.set(ValueLayout.JAVA_SHORT, 0, (short) Linux.AF_UNIX());
+            MemorySegment.copy(bytes, 0, encoded, ValueLayout.JAVA_BYTE, UNIX_PATH, bytes.length);
+            return encoded;
+        }
+
+        @Override
         public String toString() {
             return path.isEmpty() ? "unix" : "unix:" + path;
         }
@@ -57,42 +95,10 @@ public sealed interface SocketAddress {
     ValueLayout.OfShort PORT = ValueLayout.JAVA_SHORT.withOrder(ByteOrder.BIG_ENDIAN);
 
     /** The address family, AF_INET, AF_INET6 or AF_UNIX. */
-    default int family() {
-        return switch (this) {
-            case Tcp tcp -> tcp.address() instanceof Inet6Address ? Linux.AF_INET6() : Linux.AF_INET();
-            case Unix unix -> Linux.AF_UNIX();
-        };
-    }
+    int family();
 
     /** The struct sockaddr, exactly as long as the kernel wants it. */
-    default MemorySegment encode(Arena arena) {
-        return switch (this) {
-            case Unix unix -> {
-                byte[] path = unix.path().getBytes(StandardCharsets.UTF_8);
-                MemorySegment address = arena.allocate(UNIX_PATH + path.length + 1, Short.BYTES);
-                address.set(ValueLayout.JAVA_SHORT, 0, (short) Linux.AF_UNIX());
-                MemorySegment.copy(path, 0, address, ValueLayout.JAVA_BYTE, UNIX_PATH, path.length);
-                yield address;
-            }
-            case Tcp(Inet6Address ip, int port) -> {
-                MemorySegment address = arena.allocate(sockaddr_in6.layout());
-                sockaddr_in6.sin6_family(address, (short) Linux.AF_INET6());
-                address.set(PORT, sockaddr_in6.sin6_port$offset(), (short) port);
-                MemorySegment.copy(
-                        ip.getAddress(), 0, address, ValueLayout.JAVA_BYTE, sockaddr_in6.sin6_addr$offset(), 16);
-                sockaddr_in6.sin6_scope_id(address, ip.getScopeId());
-                yield address;
-            }
-            case Tcp(InetAddress ip, int port) -> {
-                MemorySegment address = arena.allocate(sockaddr_in.layout());
-                sockaddr_in.sin_family(address, (short) Linux.AF_INET());
-                address.set(PORT, sockaddr_in.sin_port$offset(), (short) port);
-                MemorySegment.copy(
-                        ip.getAddress(), 0, address, ValueLayout.JAVA_BYTE, sockaddr_in.sin_addr$offset(), 4);
-                yield address;
-            }
-        };
-    }
+    MemorySegment encode(Arena arena);
 
     /** Room for any address. */
     static MemorySegment storage(Arena arena) {

@@ -37,7 +37,13 @@ class GarbageTest {
     void servingMemoryAndFilesMakesNoGarbage(String io) throws IOException {
         Requires.that(
                 io.equals("epoll") || hasUring(), "io_uring", "Linux 5.17 or newer with kernel.io_uring_disabled = 0");
-        expectNoGarbage(io, "", "memory", "file");
+        expectNoGarbage(io, 1, "", "memory", "file");
+    }
+
+    /** With a second loop, which accepts, the one of the only client writes whole pages itself. */
+    @Test
+    void writingFilesAtOnceMakesNoGarbage() throws IOException {
+        expectNoGarbage("auto", 2, "", "file");
     }
 
     private static boolean hasUring() {
@@ -62,18 +68,18 @@ class GarbageTest {
                 pool = "rbd"
                 image = "image"
                 """.formatted(ceph.conf());
-            expectNoGarbage("auto", cluster, "rbd");
+            expectNoGarbage("auto", 1, cluster, "rbd");
         }
     }
 
-    private void expectNoGarbage(String io, String more, String... exports) throws IOException {
+    private void expectNoGarbage(String io, int loops, String more, String... exports) throws IOException {
         Path socket = directory.resolve("server.sock");
         Path configuration = directory.resolve("server.toml");
         Files.writeString(configuration, """
             [server]
             unix = "%s"
             io = "%s"
-            loops = 1
+            loops = %d
             [exports.memory]
             backend = "memory"
             size = "4MiB"
@@ -82,7 +88,7 @@ class GarbageTest {
             path = "%s"
             create = true
             size = "4MiB"
-            """.formatted(socket, io, directory.resolve("disk.img")) + more);
+            """.formatted(socket, io, loops, directory.resolve("disk.img")) + more);
         List<String> command = new ArrayList<>(List.of(
                 System.getProperty("java.home") + "/bin/java",
                 "-XX:+UseSerialGC",

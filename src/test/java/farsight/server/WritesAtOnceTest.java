@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -153,12 +154,11 @@ class WritesAtOnceTest {
                 }
                 TestServer.awaitTrue("it does not leave", () -> server.server().connections() == 2);
                 try (SocketChannel silent = server.connect()) {
-                    TestServer.awaitTrue(
-                            "it does not come", () -> server.server().connections() == 3);
+                    ByteBuffer greeting = ByteBuffer.allocate(1);
+                    assertThat(silent.read(greeting)).isEqualTo(1);
                     assertThat(tried(server, client))
                             .as("with one that shakes hands")
                             .isZero();
-                    assertThat(silent.isConnected()).isTrue();
                 }
             }
         }
@@ -210,11 +210,14 @@ class WritesAtOnceTest {
             MemorySegment data = random(arena, 2 * PAGE);
             assertAtOnce(server, client);
             client.write(data.asSlice(0, PAGE), 0, false);
-            CompletableFuture<Void> hanging;
+            List<CompletableFuture<Void>> hanging = new ArrayList<>();
             run("fsfreeze", "-f", mounted);
             try {
-                hanging = client.writeAsync(data.asSlice(PAGE, PAGE), PAGE, false);
-                TestServer.awaitTrue("nothing hangs", () -> !server.server().isResponsive(SOON));
+                // Not always the first one: on a busy machine the loop may have waited a moment ago.
+                TestServer.awaitTrue("nothing hangs", () -> {
+                    hanging.add(client.writeAsync(data.asSlice(PAGE, PAGE), PAGE, false));
+                    return !server.server().isResponsive(SOON);
+                });
                 for (int i = 0; i < 5; i++) {
                     NbdClient other = NbdClient.connect(server.uri("ram"));
                     others.add(other); // more of them than the hanging loop has
@@ -223,11 +226,13 @@ class WritesAtOnceTest {
                     other.read(back, 0);
                     assertThat(back.mismatch(data.asSlice(0, PAGE))).isEqualTo(-1);
                 }
-                assertThat(hanging).isNotDone();
+                assertThat(hanging).allMatch(write -> !write.isDone());
             } finally {
                 run("fsfreeze", "-u", mounted);
             }
-            hanging.get(60, TimeUnit.SECONDS);
+            for (CompletableFuture<Void> write : hanging) {
+                write.get(60, TimeUnit.SECONDS);
+            }
             assertThat(server.server().isResponsive(Duration.ofSeconds(20))).isTrue();
             client.write(data, 4 * PAGE, false);
             MemorySegment back = arena.allocate(2 * PAGE);

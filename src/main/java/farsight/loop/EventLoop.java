@@ -50,7 +50,6 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     /** New clients are not given to a loop that has been waiting for a file system for longer. */
     private static final long LONG_WAIT = 20_000_000;
 
-    private static final int EAGAIN = Sockets.EAGAIN;
     private static final long PAGE = Process.pageSize();
     private static final int PAGES = 256;
     private static final Logger LOG = System.getLogger(EventLoop.class.getName());
@@ -351,7 +350,7 @@ abstract sealed class EventLoop implements IoLoop permits EpollLoop, UringLoop {
     public final long writeAtOnce(int fd, long address, long length, long offset) {
         long began = now();
         if (!patience.lasts(turnBegan, began)) {
-            return -EAGAIN;
+            return -Sockets.EAGAIN;
         }
         waitsSince = began;
         long written = Files.pwrite(state, fd, address, length, offset);

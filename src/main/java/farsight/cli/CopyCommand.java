@@ -5,6 +5,8 @@ import farsight.client.CopyOptions;
 import farsight.config.Sizes;
 import farsight.sys.QuickCalls;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -30,17 +32,20 @@ final class CopyCommand implements Callable<Integer> {
     @Parameters(index = "1", paramLabel = "TO", description = "A path, or an nbd URI.")
     private String to;
 
-    @Option(names = "--connections", paramLabel = "N", description = "To each server that allows several (default: 4).")
+    @Option(
+            names = "--connections",
+            paramLabel = "N",
+            description = "To each server that allows several (default: one per processor, 2 to 4).")
     private int connections = CopyOptions.DEFAULT.connections();
 
-    @Option(names = "--requests", paramLabel = "N", description = "In flight on each connection (default: 16).")
+    @Option(names = "--requests", paramLabel = "N", description = "In flight on each connection (default: 32).")
     private int requests = CopyOptions.DEFAULT.requests();
 
     @Option(
             names = "--request-size",
             paramLabel = "SIZE",
             converter = Words.Size.class,
-            description = "Of one read or write (default: 1MiB).")
+            description = "Of one read or write (default: 512KiB from a server to a file, else 1MiB).")
     private long requestSize = CopyOptions.DEFAULT.requestSize();
 
     @Option(
@@ -64,11 +69,23 @@ final class CopyCommand implements Callable<Integer> {
         return run(from, to, new CopyOptions(connections, requests, size, verify, Duration.ofSeconds(timeout)), quiet);
     }
 
+    /** Whether a progress bar can be drawn. Whatever is no device is none, which is found without native calls. */
+    private static boolean isTerminal() {
+        try {
+            String device =
+                    Files.readSymbolicLink(Path.of("/proc/self/fd/" + STDERR)).toString();
+            return device.startsWith("/dev/pts/")
+                    || device.startsWith("/dev/") && !device.equals("/dev/null") && QuickCalls.isTerminal(STDERR);
+        } catch (IOException e) {
+            return QuickCalls.isTerminal(STDERR);
+        }
+    }
+
     /** Copies, says so unless it is to be quiet, and returns the exit status. */
     static int run(String from, String to, CopyOptions options, boolean quiet) throws IOException {
         long start = System.nanoTime();
         Copy copy = new Copy(from, to, options);
-        ProgressBar bar = quiet || !QuickCalls.isTerminal(STDERR) ? null : ProgressBar.start(copy, options.verify());
+        ProgressBar bar = quiet || !isTerminal() ? null : ProgressBar.start(copy, options.verify());
         long bytes;
         try {
             bytes = copy.run();

@@ -3,7 +3,6 @@ package farsight.client;
 import farsight.protocol.Nbd;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 
 /** One connection in the transmission phase: any thread sends requests, one of its own receives the replies. */
@@ -28,8 +27,8 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
     private boolean saidGoodbye;
 
     private final Object sendLock = new Object();
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment header = arena.allocate(Requests.LONGEST + StatusRequest.LONGEST_PAYLOAD);
+    private final Arena arena;
+    private final Memory header;
     private final Thread receiver;
 
     /** When the server last gave a sign of life, or was last asked something after owing nothing. */
@@ -38,6 +37,8 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
     ClientConnection(ClientSocket socket, Negotiated negotiated, ClientOptions options) throws NbdException {
         this.socket = socket;
         this.negotiated = negotiated;
+        arena = socket.arena();
+        header = socket.allocate(arena, Requests.LONGEST + StatusRequest.LONGEST_PAYLOAD);
         replies = new ReplyReader(socket, negotiated.structured(), negotiated.extended(), negotiated.contexts(), this);
         slots = new ClientRequest[options.requests()];
         free = new int[slots.length];
@@ -92,7 +93,7 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
         try {
             synchronized (sendLock) {
                 int bytes = Requests.write(
-                        header,
+                        header.bytes().clear(),
                         negotiated.extended(),
                         request.flags,
                         request.type,
@@ -168,8 +169,9 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
             synchronized (sendLock) {
                 if (!saidGoodbye) {
                     saidGoodbye = true;
-                    int bytes = Requests.write(header, negotiated.extended(), 0, Nbd.NBD_CMD_DISC, 0, 0, 0);
-                    socket.send(header.address(), bytes);
+                    int bytes =
+                            Requests.write(header.bytes().clear(), negotiated.extended(), 0, Nbd.NBD_CMD_DISC, 0, 0, 0);
+                    socket.send(header, 0, bytes);
                     socket.finish();
                 }
             }
@@ -251,7 +253,9 @@ final class ClientConnection implements AutoCloseable, ReplyReader.Waiting, Clie
         synchronized (sendLock) {
             socket.close();
             replies.close();
-            arena.close();
+            if (arena != null) {
+                arena.close();
+            }
         }
     }
 }

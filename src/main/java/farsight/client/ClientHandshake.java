@@ -4,10 +4,8 @@ import farsight.protocol.Nbd;
 import farsight.protocol.OptionHeader;
 import farsight.protocol.ProtocolException;
 import farsight.protocol.Text;
-import farsight.protocol.Wire;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -31,9 +29,9 @@ public final class ClientHandshake {
 
     private final ClientSocket socket;
     private final Arena arena;
-    private final MemorySegment header;
-    private final MemorySegment room;
-    private final MemorySegment request;
+    private final Memory header;
+    private final Memory room;
+    private final Memory request;
     private boolean fixed;
     private boolean noZeroes;
     private boolean structured;
@@ -41,18 +39,22 @@ public final class ClientHandshake {
     private List<MetaContext> contexts = List.of();
 
     /** An answer to an option; its data is good until the next one comes. */
-    private record Reply(int type, MemorySegment data) {
+    private record Reply(int type, ByteBuffer data) {
         boolean isError() {
             return type < 0;
+        }
+
+        int length() {
+            return data.capacity();
         }
     }
 
     private ClientHandshake(ClientSocket socket, Arena arena) {
         this.socket = socket;
         this.arena = arena;
-        header = arena.allocate(REPLY_HEADER);
-        room = arena.allocate(LONGEST_REPLY);
-        request = arena.allocate(LONGEST_REPLY);
+        header = socket.allocate(arena, REPLY_HEADER);
+        room = socket.allocate(arena, LONGEST_REPLY);
+        request = socket.allocate(arena, LONGEST_REPLY);
     }
 
     /** Opens an export: afterwards the socket is in the transmission phase, with simple replies. */
@@ -104,9 +106,9 @@ public final class ClientHandshake {
             handshake.agree(ClientOptions.DEFAULT);
             handshake.contexts = handshake.contexts(Nbd.NBD_OPT_LIST_META_CONTEXT, export, List.of());
             Negotiated negotiated = handshake.choose(Nbd.NBD_OPT_GO, export);
-            MemorySegment goodbye = arena.allocate(Requests.LONGEST);
-            socket.send(
-                    goodbye.address(), Requests.write(goodbye, negotiated.extended(), 0, Nbd.NBD_CMD_DISC, 0, 0, 0));
+            Memory goodbye = handshake.request;
+            int bytes = Requests.write(goodbye.bytes().clear(), negotiated.extended(), 0, Nbd.NBD_CMD_DISC, 0, 0, 0);
+            socket.send(goodbye, 0, bytes);
             return negotiated;
         }
     }
@@ -144,27 +146,37 @@ public final class ClientHandshake {
         return new NbdException(socket.peer() + ": " + what);
     }
 
+    /** Good until the next one. */
+    private ByteBuffer receive(int bytes) throws NbdException {
+        socket.receive(room, 0, bytes);
+        return room.bytes().clear().slice(0, bytes);
+    }
+
+    /** All from there on. */
+    private static ByteBuffer from(ByteBuffer data, int at) {
+        return data.slice(at, data.capacity() - at);
+    }
+
     // ---- greeting ------------------------------------------------------------------------------------------------
 
     private void greet() throws NbdException {
-        MemorySegment greeting = room.asSlice(0, 18);
-        socket.receive(greeting);
-        if (greeting.get(Wire.LONG, 0) != Nbd.NBD_MAGIC) {
+        ByteBuffer greeting = receive(18);
+        if (greeting.getLong(0) != Nbd.NBD_MAGIC) {
             throw wrong("what answers there does not speak NBD");
         }
-        long second = greeting.get(Wire.LONG, 8);
+        long second = greeting.getLong(8);
         if (second == Nbd.NBD_OLD_MAGIC) {
             throw wrong("the server speaks the oldstyle handshake, which is not supported; use a newer server");
         }
         if (second != Nbd.IHAVEOPT) {
             throw wrong("what answers there does not speak NBD (wrong second magic)");
         }
-        int flags = Short.toUnsignedInt(greeting.get(Wire.SHORT, 16));
+        int flags = Short.toUnsignedInt(greeting.getShort(16));
         int answer = flags & (Nbd.NBD_FLAG_FIXED_NEWSTYLE | Nbd.NBD_FLAG_NO_ZEROES);
         fixed = (answer & Nbd.NBD_FLAG_FIXED_NEWSTYLE) != 0;
         noZeroes = (answer & Nbd.NBD_FLAG_NO_ZEROES) != 0;
-        request.set(Wire.INT, 0, answer);
-        socket.send(request.asSlice(0, 4));
+        request.bytes().clear().putInt(0, answer);
+        socket.send(request, 0, Integer.BYTES);
         if (socket.wantsTls()) {
             startTls();
         }
@@ -180,7 +192,7 @@ public final class ClientHandshake {
         if (reply.isError()) {
             throw refused("the server does not offer TLS: " + reason(reply));
         }
-        if (reply.type() != Nbd.NBD_REP_ACK || reply.data().byteSize() != 0) {
+        if (reply.type() != Nbd.NBD_REP_ACK || reply.length() != 0) {
             throw unexpected(Nbd.NBD_OPT_STARTTLS, reply);
         }
         socket.startTls();
@@ -189,32 +201,31 @@ public final class ClientHandshake {
     // ---- options -------------------------------------------------------------------------------------------------
 
     /** Where the data of the next option is written. */
-    private MemorySegment data() {
-        return request.asSlice(OptionHeader.SIZE);
+    private ByteBuffer data() {
+        return from(request.bytes().clear(), OptionHeader.SIZE);
     }
 
-    private void option(int option, long length) throws NbdException {
-        OptionHeader.write(request, 0, option, (int) length);
-        socket.send(request.asSlice(0, OptionHeader.SIZE + length));
+    private void option(int option, int length) throws NbdException {
+        OptionHeader.write(request.bytes().clear(), option, length);
+        socket.send(request, 0, OptionHeader.SIZE + length);
     }
 
     private Reply reply(int option) throws NbdException {
-        socket.receive(header);
-        if (header.get(Wire.LONG, 0) != Nbd.NBD_REP_MAGIC) {
+        socket.receive(header, 0, REPLY_HEADER);
+        ByteBuffer numbers = header.bytes().clear();
+        if (numbers.getLong(0) != Nbd.NBD_REP_MAGIC) {
             throw wrong("the server's answer to " + Nbd.optionName(option) + " is no answer (wrong magic)");
         }
-        if (header.get(Wire.INT, 8) != option) {
-            throw wrong("the server answered " + Nbd.optionName(header.get(Wire.INT, 8)) + " when asked "
+        if (numbers.getInt(8) != option) {
+            throw wrong("the server answered " + Nbd.optionName(numbers.getInt(8)) + " when asked "
                     + Nbd.optionName(option));
         }
-        long length = Integer.toUnsignedLong(header.get(Wire.INT, 16));
+        long length = Integer.toUnsignedLong(numbers.getInt(16));
         if (length > LONGEST_REPLY) {
             throw wrong("the server's answer to " + Nbd.optionName(option) + " is said to have " + length
                     + " bytes; at most " + LONGEST_REPLY + " are taken");
         }
-        MemorySegment data = room.asSlice(0, length);
-        socket.receive(data);
-        return new Reply(header.get(Wire.INT, 12), data);
+        return new Reply(numbers.getInt(12), receive((int) length));
     }
 
     /** Extended headers imply structured replies (proto.md, NBD_OPT_EXTENDED_HEADERS). */
@@ -233,7 +244,7 @@ public final class ClientHandshake {
             refuseTls(reply);
             return false;
         }
-        if (reply.type() != Nbd.NBD_REP_ACK || reply.data().byteSize() != 0) {
+        if (reply.type() != Nbd.NBD_REP_ACK || reply.length() != 0) {
             throw unexpected(option, reply);
         }
         return true;
@@ -247,7 +258,7 @@ public final class ClientHandshake {
 
     private NbdException unexpected(int option, Reply reply) {
         return wrong("the server answered " + Nbd.optionName(option) + " with " + Nbd.replyName(reply.type()) + " of "
-                + reply.data().byteSize() + " bytes");
+                + reply.length() + " bytes");
     }
 
     /** What the server has of the contexts asked for; a list without queries is everything. */
@@ -256,12 +267,12 @@ public final class ClientHandshake {
         if (!structured || !listing && queries.isEmpty()) {
             return List.of();
         }
-        MemorySegment data = data();
-        long at = string(data, 0, "export name", export);
-        data.set(Wire.INT, at, queries.size());
+        ByteBuffer data = data();
+        int at = string(data, 0, "export name", export);
+        data.putInt(at, queries.size());
         at += 4;
         for (String query : queries) {
-            if (at + 4 + 3L * query.length() > data.byteSize()) {
+            if (at + 4 + 3L * query.length() > data.capacity()) {
                 throw refused("the contexts asked for are too long");
             }
             at = string(data, at, "context", query);
@@ -277,11 +288,11 @@ public final class ClientHandshake {
             if (reply.type() == Nbd.NBD_REP_ACK) {
                 return List.copyOf(found);
             }
-            if (reply.type() != Nbd.NBD_REP_META_CONTEXT || reply.data().byteSize() < 5) {
+            if (reply.type() != Nbd.NBD_REP_META_CONTEXT || reply.length() < 5) {
                 throw unexpected(option, reply);
             }
-            MetaContext context = new MetaContext(
-                    reply.data().get(Wire.INT, 0), text(reply.data().asSlice(4), "metadata context"));
+            MetaContext context =
+                    new MetaContext(reply.data().getInt(0), text(from(reply.data(), 4), "metadata context"));
             if (!listing) {
                 checkNew(context, found);
             }
@@ -298,13 +309,13 @@ public final class ClientHandshake {
         }
     }
 
-    private long string(MemorySegment data, long at, String what, String text) throws NbdException {
+    private int string(ByteBuffer data, int at, String what, String text) throws NbdException {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         if (bytes.length > Nbd.MAX_STRING) {
             throw refused("the " + what + " has " + bytes.length + " bytes; at most 4096 are allowed");
         }
-        data.set(Wire.INT, at, bytes.length);
-        MemorySegment.copy(bytes, 0, data, ValueLayout.JAVA_BYTE, at + 4, bytes.length);
+        data.putInt(at, bytes.length);
+        data.put(at + 4, bytes);
         return at + 4 + bytes.length;
     }
 
@@ -323,29 +334,29 @@ public final class ClientHandshake {
             if (reply.type() == Nbd.NBD_REP_ACK) {
                 return exports;
             }
-            MemorySegment data = reply.data();
-            bytes += data.byteSize();
-            long length = data.byteSize() < 4 ? -1 : Integer.toUnsignedLong(data.get(Wire.INT, 0));
-            if (reply.type() != Nbd.NBD_REP_SERVER || length < 0 || length > data.byteSize() - 4) {
+            ByteBuffer data = reply.data();
+            bytes += reply.length();
+            long length = reply.length() < 4 ? -1 : Integer.toUnsignedLong(data.getInt(0));
+            if (reply.type() != Nbd.NBD_REP_SERVER || length < 0 || length > reply.length() - 4) {
                 throw wrong("the server's list of exports is not well formed");
             }
             // What follows the name is for people; some servers end it with a NUL.
             exports.add(new ListedExport(
-                    text(data.asSlice(4, length), "export name"),
-                    loose(data.asSlice(4 + length), "export description")));
+                    text(data.slice(4, (int) length), "export name"),
+                    loose(from(data, 4 + (int) length), "export description")));
         }
         throw wrong("the server's list of exports does not end");
     }
 
-    private String loose(MemorySegment data, String what) throws NbdException {
-        long length = data.byteSize();
-        while (length > 0 && data.get(ValueLayout.JAVA_BYTE, length - 1) == 0) {
+    private String loose(ByteBuffer data, String what) throws NbdException {
+        int length = data.capacity();
+        while (length > 0 && data.get(length - 1) == 0) {
             length--;
         }
-        return text(data.asSlice(0, length), what);
+        return text(data.slice(0, length), what);
     }
 
-    private String text(MemorySegment data, String what) throws NbdException {
+    private String text(ByteBuffer data, String what) throws NbdException {
         try {
             return Text.read(data, what);
         } catch (ProtocolException e) {
@@ -354,9 +365,9 @@ public final class ClientHandshake {
     }
 
     private String reason(Reply reply) throws NbdException {
-        String said = reply.data().byteSize() == 0
+        String said = reply.length() == 0
                 ? ""
-                : text(reply.data().asSlice(0, Math.min(reply.data().byteSize(), Nbd.MAX_STRING)), "error message");
+                : text(reply.data().slice(0, Math.min(reply.length(), Nbd.MAX_STRING)), "error message");
         return (said.isEmpty() ? "no reason given" : Text.quote(said)) + " (" + Nbd.replyName(reply.type()) + ")";
     }
 
@@ -365,12 +376,12 @@ public final class ClientHandshake {
             return exportName(export);
         }
         int[] wanted = {Nbd.NBD_INFO_NAME, Nbd.NBD_INFO_DESCRIPTION, Nbd.NBD_INFO_BLOCK_SIZE};
-        MemorySegment data = data();
-        long at = string(data, 0, "export name", export);
-        data.set(Wire.SHORT, at, (short) wanted.length);
+        ByteBuffer data = data();
+        int at = string(data, 0, "export name", export);
+        data.putShort(at, (short) wanted.length);
         at += 2;
         for (int i = 0; i < wanted.length; i++) {
-            data.set(Wire.SHORT, at, (short) wanted[i]);
+            data.putShort(at, (short) wanted[i]);
             at += 2;
         }
         option(option, at);
@@ -398,11 +409,11 @@ public final class ClientHandshake {
         if (name.length > Nbd.MAX_STRING) {
             throw refused("the export name has " + name.length + " bytes; at most 4096 are allowed");
         }
-        MemorySegment.copy(name, 0, data(), ValueLayout.JAVA_BYTE, 0, name.length);
+        data().put(0, name);
         option(Nbd.NBD_OPT_EXPORT_NAME, name.length);
-        MemorySegment reply = room.asSlice(0, 10 + (noZeroes ? 0 : 124));
+        ByteBuffer reply;
         try {
-            socket.receive(reply);
+            reply = receive(10 + (noZeroes ? 0 : 124));
         } catch (NbdException e) {
             throw wrong("the server closed the connection when asked for export " + Text.quote(export));
         }
@@ -427,31 +438,31 @@ public final class ClientHandshake {
             this.name = asked;
         }
 
-        void info(MemorySegment data) throws NbdException {
-            if (data.byteSize() < 2) {
-                throw wrong("the server sent an NBD_REP_INFO of " + data.byteSize() + " bytes");
+        void info(ByteBuffer data) throws NbdException {
+            if (data.capacity() < 2) {
+                throw wrong("the server sent an NBD_REP_INFO of " + data.capacity() + " bytes");
             }
-            switch (Short.toUnsignedInt(data.get(Wire.SHORT, 0))) {
+            switch (Short.toUnsignedInt(data.getShort(0))) {
                 case Nbd.NBD_INFO_EXPORT -> {
                     exactly(data, 12, "NBD_INFO_EXPORT");
                     sizeAndFlags(data, 2);
                 }
-                case Nbd.NBD_INFO_NAME -> name = text(data.asSlice(2), "export name");
-                case Nbd.NBD_INFO_DESCRIPTION -> description = text(data.asSlice(2), "export description");
+                case Nbd.NBD_INFO_NAME -> name = text(from(data, 2), "export name");
+                case Nbd.NBD_INFO_DESCRIPTION -> description = text(from(data, 2), "export description");
                 case Nbd.NBD_INFO_BLOCK_SIZE -> blockSizes(data);
                 default -> {} // "the client MUST ignore" what it does not know
             }
         }
 
-        private void exactly(MemorySegment data, long bytes, String what) throws NbdException {
-            if (data.byteSize() != bytes) {
-                throw wrong("the server sent an " + what + " of " + data.byteSize() + " bytes, not " + bytes);
+        private void exactly(ByteBuffer data, int bytes, String what) throws NbdException {
+            if (data.capacity() != bytes) {
+                throw wrong("the server sent an " + what + " of " + data.capacity() + " bytes, not " + bytes);
             }
         }
 
-        void sizeAndFlags(MemorySegment data, long at) throws NbdException {
-            size = data.get(Wire.LONG, at);
-            flags = Short.toUnsignedInt(data.get(Wire.SHORT, at + 8));
+        void sizeAndFlags(ByteBuffer data, int at) throws NbdException {
+            size = data.getLong(at);
+            flags = Short.toUnsignedInt(data.getShort(at + 8));
             if (size < 0) {
                 throw wrong("the server says that the export has " + Long.toUnsignedString(size)
                         + " bytes, which is more than 2^63-1");
@@ -461,11 +472,11 @@ public final class ClientHandshake {
             }
         }
 
-        private void blockSizes(MemorySegment data) throws NbdException {
+        private void blockSizes(ByteBuffer data) throws NbdException {
             exactly(data, 14, "NBD_INFO_BLOCK_SIZE");
-            minimum = data.get(Wire.INT, 2);
-            preferred = data.get(Wire.INT, 6);
-            long most = Integer.toUnsignedLong(data.get(Wire.INT, 10));
+            minimum = data.getInt(2);
+            preferred = data.getInt(6);
+            long most = Integer.toUnsignedLong(data.getInt(10));
             if (minimum < 1 || minimum > 65536 || Integer.bitCount(minimum) != 1) {
                 throw wrong("the server asks for a minimum block size of " + Integer.toUnsignedString(minimum));
             }

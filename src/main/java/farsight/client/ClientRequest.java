@@ -48,16 +48,20 @@ abstract class ClientRequest {
     }
 
     /** Sends the header, and what follows it. */
-    void send(ClientSocket socket, MemorySegment header, int headerLength) throws NbdException {
+    void send(ClientSocket socket, Memory header, int headerLength) throws NbdException {
         if (type != Nbd.NBD_CMD_WRITE) {
-            socket.send(header.address(), headerLength);
+            socket.send(header, 0, headerLength);
         } else {
             socket.send(header.address(), headerLength, memory.address(), memory.byteSize());
         }
     }
 
-    /** A piece of a read without a target, in memory that is used again after the call. */
-    void data(long address, long bytes, long at) throws IOException {
+    /**
+     * A piece of a read without a target, at the front of some memory.
+     *
+     * @return memory for the next piece: the same, or other of that size when this one is still needed
+     */
+    Memory data(Memory memory, int bytes, long at) throws IOException {
         throw new AssertionError("nobody takes the data");
     }
 

@@ -10,17 +10,21 @@ final class Comparison {
     private final CopySide source;
     private final CopySide target;
     private final CopyOptions options;
+
+    /** Bytes that are compared at once. */
+    private final int size;
+
     private final AtomicLong progress;
     private final CopyPlan plan;
     private volatile IOException failure;
 
-    Comparison(CopySide source, CopySide target, CopyOptions options, AtomicLong progress) {
+    Comparison(CopySide source, CopySide target, CopyOptions options, int size, AtomicLong progress) {
         this.source = source;
         this.target = target;
         this.options = options;
+        this.size = size;
         this.progress = progress;
-        plan = new CopyPlan(
-                source, source.size(), options.requestSize(), Math.max(source.alignment(), target.alignment()));
+        plan = new CopyPlan(source, source.size(), size, Math.max(source.alignment(), target.alignment()));
     }
 
     void run() throws IOException {
@@ -57,7 +61,6 @@ final class Comparison {
     }
 
     private void compare() throws IOException {
-        int size = options.requestSize();
         MemorySegment memory = QuickCalls.map(2L * size);
         try {
             MemorySegment zeroes = QuickCalls.map(size);

@@ -21,6 +21,8 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 public final class Copy {
     private static final int ZEROES = 1 << 20;
+    private static final int READ = 512 << 10;
+    private static final int LARGE = 1 << 20;
 
     /** Reads asked for by threads that receive: so few fit into a socket, so that asking never waits for the server. */
     private static final int MOST_READS = 128;
@@ -63,10 +65,11 @@ public final class Copy {
      * @throws IOException one line for people
      */
     public long run() throws IOException {
-        try (CopySide source = isUri(from) ? export(from, true) : FileSide.source(from)) {
+        boolean soon = isUri(from) && !isUri(to) && !options.verify() && NewFile.is(to);
+        try (CopySide source = isUri(from) ? export(from, true, soon) : FileSide.source(from)) {
             size = source.size();
             refuseSame();
-            try (CopySide target = isUri(to) ? export(to, false) : FileSide.target(to, size)) {
+            try (CopySide target = isUri(to) ? export(to, false, false) : file(soon)) {
                 if (target.size() < size) {
                     throw new IOException(
                             to + ": has " + target.size() + " bytes, fewer than the " + size + " of " + from);
@@ -77,7 +80,7 @@ public final class Copy {
                 copy(source, target);
                 target.flush();
                 if (options.verify()) {
-                    new Comparison(source, target, options, moved).run();
+                    new Comparison(source, target, options, requestSize(source, target), moved).run();
                 }
             }
             return size;
@@ -88,8 +91,14 @@ public final class Copy {
         return place.startsWith("nbd:") || place.startsWith("nbd+unix:") || place.startsWith("nbds");
     }
 
-    private NbdSide export(String uri, boolean source) throws IOException {
-        return new NbdSide(uri, NbdClient.connect(uri, options.client(source)));
+    private NbdSide export(String uri, boolean source, boolean soon) throws IOException {
+        ClientOptions client = options.client(source);
+        return new NbdSide(uri, soon ? NbdClient.connectSoon(uri, client) : NbdClient.connect(uri, client));
+    }
+
+    private CopySide file(boolean soon) throws IOException {
+        NewFile file = soon ? NewFile.open(to, size) : null;
+        return file == null ? FileSide.target(to, size) : file;
     }
 
     /** A file that is emptied before it is read would be lost. */
@@ -103,8 +112,16 @@ public final class Copy {
         }
     }
 
+    /** What a server has read for one that writes it to a file should still be in the processor's cache. */
+    private int requestSize(CopySide source, CopySide target) {
+        if (options.requestSize() != 0) {
+            return options.requestSize();
+        }
+        return source instanceof NbdSide && target instanceof WritableFile ? READ : LARGE;
+    }
+
     private void copy(CopySide source, CopySide target) throws IOException {
-        int most = options.requestSize();
+        int most = requestSize(source, target);
         if (source instanceof NbdSide nbd) {
             most = Math.min(most, nbd.client.negotiated().maximumPayload());
         }
@@ -113,7 +130,7 @@ public final class Copy {
         }
         long planned = target instanceof NbdSide nbd ? nbd.wholeBlocks(size) : size;
         plan = new CopyPlan(source, planned, most, Math.max(source.alignment(), target.alignment()));
-        zeroes = QuickCalls.map(ZEROES);
+        zeroes = target instanceof NewFile ? null : QuickCalls.map(ZEROES);
         try {
             if (target instanceof NbdSide to) {
                 if (source instanceof FileSide file) {
@@ -122,13 +139,15 @@ public final class Copy {
                     exportToExport((NbdSide) source, to, most);
                 }
             } else if (source instanceof NbdSide nbd) {
-                exportToFile(nbd, (FileSide) target);
+                exportToFile(nbd, (WritableFile) target);
             } else {
                 fileToFile((FileSide) source, (FileSide) target);
             }
         } finally {
             awaitNothingInFlight();
-            QuickCalls.unmap(zeroes);
+            if (zeroes != null) {
+                QuickCalls.unmap(zeroes);
+            }
         }
         throwFailure();
         if (planned < size) {
@@ -276,9 +295,8 @@ public final class Copy {
         }
 
         @Override
-        void send(ClientSocket socket, MemorySegment header, int headerLength) throws NbdException {
-            long sent =
-                    Math.max(0, socket.sendFile(header.address(), headerLength, source.fd, position, offset, length));
+        void send(ClientSocket socket, Memory header, int headerLength) throws NbdException {
+            long sent = Math.max(0, socket.sendFile(header, headerLength, source.fd, position, offset, length));
             if (sent < length) {
                 sendRest(socket, sent);
             }
@@ -305,37 +323,41 @@ public final class Copy {
 
     // ---- export to file ------------------------------------------------------------------------------------------
 
-    private void exportToFile(NbdSide source, FileSide target) throws IOException {
+    private void exportToFile(NbdSide source, WritableFile target) throws IOException {
         new ExportToFile(source, target).run();
     }
 
     /** The thread that runs it plans; the receiving threads pass on what comes, and ask for more. */
     private final class ExportToFile {
         private final NbdSide source;
-        private final FileSide target;
+        private final FileWriter planner;
+        private final FileWriter[] writers;
         private final PieceQueue pieces;
-        private final CallState[] states;
 
         /** Only of a single connection: with several, receiving by one beside writing by another gains more. */
         private final SocketPipe pipe;
 
-        ExportToFile(NbdSide source, FileSide target) {
+        /** Likewise, for files without a descriptor. */
+        private final Behind behind;
+
+        ExportToFile(NbdSide source, WritableFile target) {
             this.source = source;
-            this.target = target;
+            planner = target.writer(zeroes);
             int connections = source.client.connections();
             pieces = new PieceQueue(connections, Math.min(options.requests(), MOST_READS));
-            states = new CallState[connections];
+            writers = new FileWriter[connections];
             for (int i = 0; i < connections; i++) {
-                states[i] = CallState.forever();
+                writers[i] = target.writer(zeroes);
             }
-            pipe = connections == 1 ? new SocketPipe() : null;
+            pipe = connections == 1 && target instanceof FileSide ? new SocketPipe() : null;
+            behind = connections == 1 && target instanceof NewFile ? new Behind(target.writer(zeroes)) : null;
         }
 
         void run() throws IOException {
-            try (CallState own = CallState.open()) {
+            try {
                 for (CopyPlan.Piece piece = plan.next(); piece != null && !failed(); piece = plan.next()) {
                     if (piece.zero()) {
-                        target.zero(own, zeroes, piece.offset(), piece.length());
+                        planner.zero(piece.offset(), piece.length());
                         moved.addAndGet(piece.length());
                         continue;
                     }
@@ -351,6 +373,9 @@ public final class Copy {
                 awaitNothingInFlight();
                 if (pipe != null) {
                     pipe.close();
+                }
+                if (behind != null) {
+                    behind.stop();
                 }
             }
         }
@@ -368,8 +393,12 @@ public final class Copy {
             }
 
             @Override
-            void data(long address, long bytes, long at) throws IOException {
-                target.write(states[connection], address, bytes, at);
+            Memory data(Memory memory, int bytes, long at) throws IOException {
+                if (behind != null) {
+                    return behind.write(memory, bytes, at);
+                }
+                writers[connection].write(memory, bytes, at);
+                return memory;
             }
 
             @Override
@@ -379,12 +408,12 @@ public final class Copy {
 
             @Override
             void pipedData(long bytes, long at) throws IOException {
-                target.write(states[connection], pipe, bytes, at);
+                writers[connection].write(pipe, bytes, at);
             }
 
             @Override
             void zeroes(long at, long bytes) throws IOException {
-                target.zero(states[connection], zeroes, at, bytes);
+                writers[connection].zero(at, bytes);
             }
 
             @Override
@@ -399,6 +428,86 @@ public final class Copy {
                 }
                 super.done(failureOrNull);
             }
+        }
+    }
+
+    /** Writes with a thread of its own, a few pieces behind the one that receives them. */
+    private final class Behind implements Runnable {
+        /** As much as stays in the processors' caches. */
+        private static final int MOST = 3;
+
+        private final FileWriter writer;
+        private final ArrayDeque<Received> received = new ArrayDeque<>();
+        private final ArrayDeque<Memory> free = new ArrayDeque<>();
+        private boolean stopped;
+
+        private record Received(Memory memory, int bytes, long at) {}
+
+        Behind(FileWriter writer) {
+            this.writer = writer;
+            for (int i = 1; i < MOST; i++) {
+                free.add(Memory.collected(ReplyReader.PIECE));
+            }
+            Thread thread = new Thread(null, this, "copy");
+            thread.setDaemon(true);
+            thread.start();
+        }
+
+        /** Writes it later; returns other memory, after waiting for some. */
+        synchronized Memory write(Memory memory, int bytes, long at) throws IOException {
+            begin();
+            received.add(new Received(memory, bytes, at));
+            notifyAll();
+            while (free.isEmpty()) {
+                await();
+            }
+            return free.poll();
+        }
+
+        private void await() throws IOException {
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                throw new IOException("interrupted", e);
+            }
+        }
+
+        @Override
+        public void run() {
+            try {
+                for (Received next = next(); next != null; next = next()) {
+                    IOException failed = null;
+                    try {
+                        writer.write(next.memory, next.bytes, next.at);
+                    } catch (IOException e) {
+                        failed = e;
+                    }
+                    written(next.memory);
+                    end(0, failed);
+                }
+            } catch (IOException e) {
+                // Nobody interrupts it.
+            }
+        }
+
+        private synchronized Received next() throws IOException {
+            while (received.isEmpty()) {
+                if (stopped) {
+                    return null;
+                }
+                await();
+            }
+            return received.poll();
+        }
+
+        private synchronized void written(Memory memory) {
+            free.add(memory);
+            notifyAll();
+        }
+
+        synchronized void stop() {
+            stopped = true;
+            notifyAll();
         }
     }
 
@@ -488,7 +597,7 @@ public final class Copy {
     // ---- file to file --------------------------------------------------------------------------------------------
 
     private void fileToFile(FileSide source, FileSide target) throws IOException {
-        MemorySegment buffer = QuickCalls.map(options.requestSize());
+        MemorySegment buffer = QuickCalls.map(requestSize(source, target));
         try (CallState state = CallState.open()) {
             boolean inKernel = true;
             for (CopyPlan.Piece piece = plan.next(); piece != null; piece = plan.next()) {

@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 
 /** A file or an export that is copied from or to. Methods are for one thread at a time unless they say otherwise. */
-abstract sealed class CopySide implements AutoCloseable permits FileSide, NbdSide {
+abstract sealed class CopySide implements AutoCloseable permits FileSide, NbdSide, NewFile {
     /** As the user wrote it, for messages. */
     final String place;
 

@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** A regular file or block device that is copied from or to. */
-final class FileSide extends CopySide {
+final class FileSide extends CopySide implements WritableFile {
     final int fd;
     private final CallState state = CallState.forever();
     private final long size;
@@ -174,6 +174,35 @@ final class FileSide extends CopySide {
             long part = Math.min(zeroes.byteSize(), length - done);
             write(own, zeroes.address(), part, offset + done);
             done += part;
+        }
+    }
+
+    @Override
+    public FileWriter writer(MemorySegment zeroes) {
+        return new Writer(zeroes);
+    }
+
+    private final class Writer implements FileWriter {
+        private final CallState own = CallState.forever();
+        private final MemorySegment zeroes;
+
+        Writer(MemorySegment zeroes) {
+            this.zeroes = zeroes;
+        }
+
+        @Override
+        public void write(Memory memory, int length, long offset) throws IOException {
+            FileSide.this.write(own, memory.address(), length, offset);
+        }
+
+        @Override
+        public void write(SocketPipe pipe, long length, long offset) throws IOException {
+            FileSide.this.write(own, pipe, length, offset);
+        }
+
+        @Override
+        public void zero(long offset, long length) throws IOException {
+            FileSide.this.zero(own, zeroes, offset, length);
         }
     }
 

@@ -4,6 +4,7 @@ import farsight.config.NbdUri;
 import farsight.protocol.Nbd;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -57,14 +58,27 @@ public final class NbdClient implements AutoCloseable {
      * @throws IllegalArgumentException for what is no NBD URI
      */
     public static NbdClient connect(String uri, ClientOptions options) throws IOException {
+        return connect(uri, options, DescriptorSocket::connect);
+    }
+
+    /** In the way that is ready first: an interrupt of a thread that waits for a connection may end it. */
+    static NbdClient connectSoon(String uri, ClientOptions options) throws IOException {
+        return connect(uri, options, ClientSocket::connect);
+    }
+
+    private interface Sockets {
+        ClientSocket connect(NbdUri uri, Duration timeout) throws IOException;
+    }
+
+    private static NbdClient connect(String uri, ClientOptions options, Sockets sockets) throws IOException {
         NbdUri place = NbdUri.parse(uri);
         List<ClientConnection> connections = new ArrayList<>(options.connections());
         try {
-            connections.add(connection(place, options));
+            connections.add(connection(place, options, sockets));
             Negotiated first = connections.get(0).negotiated();
             int count = first.multiConn() ? options.connections() : 1;
             while (connections.size() < count) {
-                ClientConnection next = connection(place, options);
+                ClientConnection next = connection(place, options, sockets);
                 connections.add(next);
                 if (next.negotiated().size() != first.size()
                         || next.negotiated().flags() != first.flags()) {
@@ -80,8 +94,8 @@ public final class NbdClient implements AutoCloseable {
         }
     }
 
-    private static ClientConnection connection(NbdUri uri, ClientOptions options) throws IOException {
-        ClientSocket socket = ClientSocket.connect(uri, options.connectTimeout());
+    private static ClientConnection connection(NbdUri uri, ClientOptions options, Sockets sockets) throws IOException {
+        ClientSocket socket = sockets.connect(uri, options.connectTimeout());
         try {
             return new ClientConnection(socket, ClientHandshake.open(socket, uri.export(), options), options);
         } catch (IOException | RuntimeException e) {

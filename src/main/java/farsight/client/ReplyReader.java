@@ -3,12 +3,10 @@ package farsight.client;
 import farsight.protocol.Nbd;
 import farsight.protocol.ProtocolException;
 import farsight.protocol.Text;
-import farsight.protocol.Wire;
 import farsight.sys.Native;
-import farsight.sys.QuickCalls;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -22,7 +20,7 @@ final class ReplyReader implements AutoCloseable {
     private static final int BUFFER = 8 << 10;
 
     /** For reads without a target: stays in the processor's cache between receiving and passing on. */
-    private static final int PIECE = 256 << 10;
+    static final int PIECE = 256 << 10;
 
     /** Less is received together with what comes around it. */
     private static final int LEAST_PIPED = 64 << 10;
@@ -53,9 +51,11 @@ final class ReplyReader implements AutoCloseable {
     private final boolean extended;
     private final List<MetaContext> contexts;
     private final Waiting waiting;
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment buffer = arena.allocate(BUFFER, 8);
-    private MemorySegment piece;
+    private final Arena arena;
+    private final Memory buffer;
+    private final ByteBuffer numbers;
+
+    private Memory piece;
     private int start;
     private int end;
 
@@ -65,6 +65,9 @@ final class ReplyReader implements AutoCloseable {
     ReplyReader(
             Transport transport, boolean structured, boolean extended, List<MetaContext> contexts, Waiting waiting) {
         this.transport = transport;
+        arena = transport.arena();
+        buffer = transport.allocate(arena, BUFFER);
+        numbers = buffer.bytes();
         this.structured = structured;
         this.extended = extended;
         this.contexts = contexts;
@@ -92,13 +95,13 @@ final class ReplyReader implements AutoCloseable {
             start = 0;
             end = 0;
         } else if (start + bytes > BUFFER) {
-            MemorySegment.copy(buffer, start, buffer, 0, end - start);
+            numbers.clear().put(0, numbers, start, end - start);
             end -= start;
             start = 0;
         }
         while (end - start < bytes) {
             int room = Math.min(BUFFER - end, Math.max(bytes, most) - (end - start));
-            end += (int) transport.receiveSome(buffer.address() + end, room);
+            end += transport.receiveSome(buffer, end, room);
         }
     }
 
@@ -110,20 +113,30 @@ final class ReplyReader implements AutoCloseable {
 
     private int takeInt() throws NbdException {
         need(4);
-        return buffer.get(Wire.INT, take(4));
+        return numbers.getInt(take(4));
     }
 
     private long takeLong() throws NbdException {
         need(8);
-        return buffer.get(Wire.LONG, take(8));
+        return numbers.getLong(take(8));
     }
 
     /** By address: the memory may belong to another thread, which waits for it. */
     private void fill(long address, long bytes) throws NbdException {
-        long buffered = Math.min(bytes, end - start);
-        MemorySegment.copy(buffer, start, Native.view(address, buffered), 0, buffered);
-        start += (int) buffered;
+        int buffered = (int) Math.min(bytes, end - start);
+        if (buffered > 0) {
+            Native.view(address, buffered).asByteBuffer().put(0, numbers.clear(), start, buffered);
+            start += buffered;
+        }
         transport.receive(address + buffered, bytes - buffered);
+    }
+
+    /** The front of some memory. */
+    private void fill(Memory memory, int bytes) throws NbdException {
+        int buffered = Math.min(bytes, end - start);
+        memory.bytes().clear().put(0, numbers.clear(), start, buffered);
+        start += buffered;
+        transport.receive(memory, buffered, bytes - buffered);
     }
 
     // ---- replies -------------------------------------------------------------------------------------------------
@@ -131,30 +144,30 @@ final class ReplyReader implements AutoCloseable {
     /** Reads one simple reply or one chunk, with its payload. */
     void next() throws NbdException {
         need(4, headerRoom);
-        int magic = buffer.get(Wire.INT, start);
+        int magic = numbers.getInt(start);
         if (magic == Nbd.NBD_SIMPLE_REPLY_MAGIC && !extended) {
             simple();
         } else if (magic == Nbd.NBD_STRUCTURED_REPLY_MAGIC && structured && !extended) {
             need(STRUCTURED_HEADER, headerRoom);
             int at = take(STRUCTURED_HEADER);
-            ClientRequest request = find(buffer.get(Wire.LONG, at + 8));
+            ClientRequest request = find(numbers.getLong(at + 8));
             chunk(
                     request,
-                    buffer.get(Wire.SHORT, at + 4),
-                    Short.toUnsignedInt(buffer.get(Wire.SHORT, at + 6)),
-                    Integer.toUnsignedLong(buffer.get(Wire.INT, at + 16)));
+                    numbers.getShort(at + 4),
+                    Short.toUnsignedInt(numbers.getShort(at + 6)),
+                    Integer.toUnsignedLong(numbers.getInt(at + 16)));
         } else if (magic == Nbd.NBD_EXTENDED_REPLY_MAGIC && extended) {
             need(EXTENDED_HEADER, headerRoom);
             int at = take(EXTENDED_HEADER);
-            ClientRequest request = find(buffer.get(Wire.LONG, at + 8));
-            if (buffer.get(Wire.LONG, at + 16) != request.offset) {
+            ClientRequest request = find(numbers.getLong(at + 8));
+            if (numbers.getLong(at + 16) != request.offset) {
                 throw wrong(request, "is for another offset");
             }
             chunk(
                     request,
-                    buffer.get(Wire.SHORT, at + 4),
-                    Short.toUnsignedInt(buffer.get(Wire.SHORT, at + 6)),
-                    buffer.get(Wire.LONG, at + 24));
+                    numbers.getShort(at + 4),
+                    Short.toUnsignedInt(numbers.getShort(at + 6)),
+                    numbers.getLong(at + 24));
         } else {
             throw wrong("the server sent something that is no reply (wrong magic)");
         }
@@ -171,7 +184,7 @@ final class ReplyReader implements AutoCloseable {
     private void simple() throws NbdException {
         need(SIMPLE_HEADER);
         int at = take(SIMPLE_HEADER);
-        ClientRequest request = find(buffer.get(Wire.LONG, at + 8));
+        ClientRequest request = find(numbers.getLong(at + 8));
         boolean read = request.type == Nbd.NBD_CMD_READ;
         if (structured && read || request.type == Nbd.NBD_CMD_BLOCK_STATUS) {
             throw wrong(request, "is a simple reply, which is not allowed after structured replies were agreed on");
@@ -179,7 +192,7 @@ final class ReplyReader implements AutoCloseable {
         if (request.contentChunks + request.otherChunks > 0) {
             throw wrong(request, "mixes a simple reply with chunks");
         }
-        request.error = buffer.get(Wire.INT, at + 4);
+        request.error = numbers.getInt(at + 4);
         if (request.error == 0 && read) {
             content(request, request.offset, request.length);
         }
@@ -291,13 +304,13 @@ final class ReplyReader implements AutoCloseable {
                 continue;
             }
             if (piece == null) {
-                piece = piece();
+                piece = transport.allocate(arena, PIECE);
             }
-            long part = Math.min(pipe == null || start == end ? PIECE : end - start, rest);
-            fill(piece.address(), part);
+            int part = (int) Math.min(pipe == null || start == end ? PIECE : end - start, rest);
+            fill(piece, part);
             if (request.failure == null) {
                 try {
-                    request.data(piece.address(), part, offset + done);
+                    piece = request.data(piece, part, offset + done);
                 } catch (IOException e) {
                     request.failure = e; // the rest still has to be received
                 }
@@ -309,14 +322,6 @@ final class ReplyReader implements AutoCloseable {
     /** What comes before data that goes through a pipe. */
     private int longestDataHeader() {
         return extended ? EXTENDED_HEADER + Long.BYTES : structured ? STRUCTURED_HEADER + Long.BYTES : SIMPLE_HEADER;
-    }
-
-    private MemorySegment piece() throws NbdException {
-        try {
-            return QuickCalls.map(PIECE);
-        } catch (IOException e) {
-            throw wrong(e.getMessage());
-        }
     }
 
     private void status(ClientRequest request, long length, boolean wide) throws NbdException {
@@ -378,14 +383,14 @@ final class ReplyReader implements AutoCloseable {
         }
         need((int) length);
         int at = take((int) length);
-        int error = buffer.get(Wire.INT, at);
-        int text = Short.toUnsignedInt(buffer.get(Wire.SHORT, at + 4));
+        int error = numbers.getInt(at);
+        int text = Short.toUnsignedInt(numbers.getShort(at + 4));
         boolean located = type == Nbd.NBD_REPLY_TYPE_ERROR_OFFSET;
         long rest = length - 6 - text;
         if (error == 0 || text > Nbd.MAX_STRING || rest < 0 || located && rest != 8) {
             throw wrong(request, "has an error chunk that is not well formed");
         }
-        long place = located ? buffer.get(Wire.LONG, at + 6 + text) : -1;
+        long place = located ? numbers.getLong(at + 6 + text) : -1;
         if (located && (place < request.offset || place - request.offset >= Math.max(1, request.length))) {
             throw wrong(
                     request,
@@ -394,13 +399,13 @@ final class ReplyReader implements AutoCloseable {
         }
         if (request.error == 0) {
             request.error = error;
-            request.errorText = text(buffer.asSlice(at + 6, text));
+            request.errorText = text(numbers.slice(at + 6, text));
             request.errorOffset = place;
         }
     }
 
     /** A text that is not one is left out: the error counts. */
-    private static String text(MemorySegment data) {
+    private static String text(ByteBuffer data) {
         try {
             return Text.read(data, "error message");
         } catch (ProtocolException e) {
@@ -441,9 +446,8 @@ final class ReplyReader implements AutoCloseable {
 
     @Override
     public void close() {
-        arena.close();
-        if (piece != null) {
-            QuickCalls.unmap(piece);
+        if (arena != null) {
+            arena.close();
         }
     }
 }

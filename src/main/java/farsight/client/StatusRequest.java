@@ -1,9 +1,7 @@
 package farsight.client;
 
 import farsight.protocol.Nbd;
-import farsight.protocol.Wire;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -51,19 +49,19 @@ final class StatusRequest extends ClientRequest {
 
     /** The payload is so small that it goes where the header is. */
     @Override
-    void send(ClientSocket socket, MemorySegment header, int headerLength) throws NbdException {
+    void send(ClientSocket socket, Memory header, int headerLength) throws NbdException {
         if (!chosen) {
-            socket.send(header.address(), headerLength);
+            socket.send(header, 0, headerLength);
             return;
         }
-        long at = headerLength;
-        header.set(Wire.LONG, at, length);
+        int at = headerLength;
+        header.bytes().putLong(at, length);
         at += Long.BYTES;
         for (MetaContext context : contexts) {
-            header.set(Wire.INT, at, context.id());
+            header.bytes().putInt(at, context.id());
             at += Integer.BYTES;
         }
-        socket.send(header.address(), at);
+        socket.send(header, 0, at);
     }
 
     @Override

@@ -24,13 +24,13 @@ public final class TlsRelay {
     /** What one turn moves at most. */
     private static final int ROOM = 256 << 10;
 
-    private final ClientSocket server;
-    private final ClientSocket kernel;
+    private final DescriptorSocket server;
+    private final DescriptorSocket kernel;
     private final int end;
     private final AtomicInteger running = new AtomicInteger(2);
     private final CountDownLatch over = new CountDownLatch(1);
 
-    private TlsRelay(ClientSocket server, ClientSocket kernel, int end) {
+    private TlsRelay(DescriptorSocket server, DescriptorSocket kernel, int end) {
         this.server = server;
         this.kernel = kernel;
         this.end = end;
@@ -41,14 +41,14 @@ public final class TlsRelay {
      *
      * @throws NbdException when the system has no sockets left; the server's is the caller's still
      */
-    public static TlsRelay start(ClientSocket server) throws NbdException {
+    public static TlsRelay start(DescriptorSocket server) throws NbdException {
         int[] pair;
         try {
             pair = Sockets.pair();
         } catch (ErrnoException e) {
             throw new NbdException(server.peer() + ": cannot make the sockets of a relay: " + e.getMessage());
         }
-        TlsRelay relay = new TlsRelay(server, ClientSocket.of(pair[1], Integer.MAX_VALUE), pair[0]);
+        TlsRelay relay = new TlsRelay(server, DescriptorSocket.of(pair[1], Integer.MAX_VALUE), pair[0]);
         relay.run("tls-to-server", relay::toServer);
         relay.run("tls-to-kernel", relay::toKernel);
         return relay;

@@ -1,7 +1,7 @@
 package farsight.device;
 
 import farsight.client.ClientHandshake;
-import farsight.client.ClientSocket;
+import farsight.client.DescriptorSocket;
 import farsight.client.NbdException;
 import farsight.client.Negotiated;
 import farsight.config.ClientConfig;
@@ -395,7 +395,7 @@ final class Keeper {
         if (config.device().resizePoll().isZero()) {
             return;
         }
-        try (ClientSocket socket = ClientSocket.connect(config.server(), CONNECT_LIMIT)) {
+        try (DescriptorSocket socket = DescriptorSocket.connect(config.server(), CONNECT_LIMIT)) {
             Negotiated now = ClientHandshake.inform(socket, config.server().export());
             refuseAnother(now, socket.peer());
             follow(wholeBlocks(now));

@@ -1,6 +1,6 @@
 package farsight.device;
 
-import farsight.client.ClientSocket;
+import farsight.client.DescriptorSocket;
 import farsight.client.NbdException;
 import farsight.client.TlsRelay;
 import farsight.sys.Process;
@@ -28,7 +28,7 @@ sealed interface Line extends AutoCloseable {
     void awaitGoodbye() throws InterruptedException;
 
     /** The kernel has the server's socket itself. */
-    record Direct(ClientSocket socket) implements Line {
+    record Direct(DescriptorSocket socket) implements Line {
         @Override
         public String peer() {
             return socket.peer();
@@ -58,7 +58,7 @@ sealed interface Line extends AutoCloseable {
         private final TlsRelay relay;
         private boolean closed;
 
-        Relayed(ClientSocket socket) throws NbdException {
+        Relayed(DescriptorSocket socket) throws NbdException {
             peer = socket.peer();
             relay = TlsRelay.start(socket);
         }

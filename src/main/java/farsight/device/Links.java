@@ -1,7 +1,7 @@
 package farsight.device;
 
 import farsight.client.ClientHandshake;
-import farsight.client.ClientSocket;
+import farsight.client.DescriptorSocket;
 import farsight.client.NbdException;
 import farsight.client.Negotiated;
 import farsight.config.ClientConfig;
@@ -54,7 +54,7 @@ record Links(List<Line> lines, Negotiated export, int blockSize) {
 
     /** One connection, added to a list. */
     static Negotiated open(NbdUri uri, Duration limit, List<Line> lines) throws IOException {
-        ClientSocket socket = ClientSocket.connect(uri, limit);
+        DescriptorSocket socket = DescriptorSocket.connect(uri, limit);
         try {
             if (!uri.isUnix()) {
                 noticeSilence(socket.fd());

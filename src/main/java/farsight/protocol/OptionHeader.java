@@ -1,14 +1,15 @@
 package farsight.protocol;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 
 /** The header of an option as it travels from the client (proto.md, "Option haggling"). */
 public final class OptionHeader {
     /** Bytes. */
     public static final int SIZE = 16;
 
-    private static final long OPTION = 8;
-    private static final long LENGTH = 12;
+    private static final int OPTION = 8;
+    private static final int LENGTH = 12;
 
     private OptionHeader() {}
 
@@ -26,9 +27,9 @@ public final class OptionHeader {
         return Integer.toUnsignedLong(memory.get(Wire.INT, at + LENGTH));
     }
 
-    public static void write(MemorySegment memory, long at, int option, int length) {
-        memory.set(Wire.LONG, at, Nbd.IHAVEOPT);
-        memory.set(Wire.INT, at + OPTION, option);
-        memory.set(Wire.INT, at + LENGTH, length);
+    public static void write(ByteBuffer to, int option, int length) {
+        to.putLong(0, Nbd.IHAVEOPT);
+        to.putInt(OPTION, option);
+        to.putInt(LENGTH, length);
     }
 }

@@ -19,11 +19,26 @@ public final class Text {
      * @param what for messages, such as "export name"
      */
     public static String read(MemorySegment memory, String what) throws ProtocolException {
-        if (memory.byteSize() > Nbd.MAX_STRING) {
+        checkLength(memory.byteSize(), what);
+        return read(memory.toArray(ValueLayout.JAVA_BYTE), what);
+    }
+
+    /** Likewise, all of a buffer. */
+    public static String read(ByteBuffer memory, String what) throws ProtocolException {
+        checkLength(memory.capacity(), what);
+        byte[] bytes = new byte[memory.capacity()];
+        memory.get(0, bytes);
+        return read(bytes, what);
+    }
+
+    private static void checkLength(long bytes, String what) throws ProtocolException {
+        if (bytes > Nbd.MAX_STRING) {
             throw new ProtocolException(
-                    "the " + what + " has " + memory.byteSize() + " bytes; at most " + Nbd.MAX_STRING + " are allowed");
+                    "the " + what + " has " + bytes + " bytes; at most " + Nbd.MAX_STRING + " are allowed");
         }
-        byte[] bytes = memory.toArray(ValueLayout.JAVA_BYTE);
+    }
+
+    private static String read(byte[] bytes, String what) throws ProtocolException {
         for (byte b : bytes) {
             if (b == 0) {
                 throw new ProtocolException("the " + what + " has a NUL in it");

@@ -12,13 +12,18 @@ import java.lang.invoke.MethodHandle;
 /** Links calls, with pointers as plain addresses. */
 @SuppressWarnings("restricted")
 public final class Native {
-    private static final Linker LINKER = Linker.nativeLinker();
-    private static final SymbolLookup LIBC = LINKER.defaultLookup();
-
     /** All of the address space, where an offset is an address. */
     private static final MemorySegment EVERYTHING = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
     private Native() {}
+
+    /** Not before something is linked: views need none of it. */
+    private static final class Libc {
+        static final Linker LINKER = Linker.nativeLinker();
+        static final SymbolLookup SYMBOLS = LINKER.defaultLookup();
+
+        private Libc() {}
+    }
 
     /** A function of libc and the number of its arguments; those that follow are passed to a variadic function as well. */
     static Call call(String name, int arguments) {
@@ -27,11 +32,11 @@ public final class Native {
 
     /** A handle without errno, pointers as long addresses, for a library that was opened at run time. */
     public static MethodHandle link(MemorySegment symbol, FunctionDescriptor descriptor) {
-        return LINKER.downcallHandle(symbol, raw(descriptor));
+        return Libc.LINKER.downcallHandle(symbol, raw(descriptor));
     }
 
     private static MemorySegment symbol(String name) {
-        return LIBC.find(name).orElseThrow(() -> new UnsatisfiedLinkError("libc has no function " + name));
+        return Libc.SYMBOLS.find(name).orElseThrow(() -> new UnsatisfiedLinkError("libc has no function " + name));
     }
 
     private static FunctionDescriptor raw(FunctionDescriptor descriptor) {

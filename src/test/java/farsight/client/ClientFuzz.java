@@ -3,7 +3,6 @@ package farsight.client;
 import farsight.protocol.Nbd;
 import farsight.sys.CallState;
 import farsight.sys.ErrnoException;
-import farsight.sys.Native;
 import farsight.sys.QuickCalls;
 import farsight.sys.Sockets;
 import java.io.IOException;
@@ -56,7 +55,7 @@ public final class ClientFuzz {
     static String outcome(byte[] input) throws IOException {
         Wish wish = Wish.values()[Byte.toUnsignedInt(input[0]) % Wish.values().length];
         int[] pair = Sockets.pair();
-        try (ClientSocket socket = ClientSocket.of(pair[0], Integer.MAX_VALUE)) {
+        try (DescriptorSocket socket = DescriptorSocket.of(pair[0], Integer.MAX_VALUE)) {
             say(pair[1], input);
             return switch (wish) {
                 case OPEN_SIMPLE -> transmit(socket, options(false, false));
@@ -149,9 +148,10 @@ public final class ClientFuzz {
             }
 
             @Override
-            void data(long address, long bytes, long at) {
+            Memory data(Memory memory, int bytes, long at) {
                 zeroes(at, bytes);
-                results.append(Native.view(address, bytes).get(ValueLayout.JAVA_BYTE, bytes - 1));
+                results.append(memory.bytes().get(bytes - 1));
+                return memory;
             }
 
             @Override

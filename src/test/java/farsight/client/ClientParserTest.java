@@ -305,7 +305,7 @@ class ClientParserTest {
     /** Both directions of a handshake fit into the buffers of a socket, so that one thread can play both ends. */
     private static String negotiate(byte[] stream, int most) throws ErrnoException {
         int[] pair = Sockets.pair();
-        try (ClientSocket socket = ClientSocket.of(pair[0], most);
+        try (DescriptorSocket socket = DescriptorSocket.of(pair[0], most);
                 Arena arena = Arena.ofConfined();
                 var state = farsight.sys.CallState.open()) {
             MemorySegment bytes = arena.allocateFrom(ValueLayout.JAVA_BYTE, stream);

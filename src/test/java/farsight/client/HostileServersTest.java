@@ -568,10 +568,20 @@ class HostileServersTest {
     @ParameterizedTest
     @MethodSource("cases")
     void endsWithOneClearLine(Case hostile) throws IOException {
+        check(hostile, false);
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void endsWithOneClearLineOverAChannel(Case hostile) throws IOException {
+        check(hostile, true);
+    }
+
+    private void check(Case hostile, boolean channel) throws IOException {
         try (ScriptedServer server = new ScriptedServer(directory.resolve("s"), hostile.script())) {
             assertTimeoutPreemptively(
                     LIMIT,
-                    () -> assertThatThrownBy(() -> act(hostile.action(), server.uri()))
+                    () -> assertThatThrownBy(() -> act(hostile.action(), server.uri(), channel))
                             .isInstanceOfSatisfying(
                                     NbdException.class,
                                     e -> assertThat(e.getMessage())
@@ -582,8 +592,15 @@ class HostileServersTest {
     }
 
     private static void act(Action action, String uri) throws IOException {
+        act(action, uri, false);
+    }
+
+    /** @param channel whether by a socket of the JDK's, not by native calls */
+    private static void act(Action action, String uri, boolean channel) throws IOException {
         if (action == Action.LIST) {
-            try (ClientSocket socket = ClientSocket.connect(NbdUri.parse(uri), LIMIT)) {
+            try (ClientSocket socket = channel
+                    ? ClientSocket.connect(NbdUri.parse(uri), LIMIT)
+                    : DescriptorSocket.connect(NbdUri.parse(uri), LIMIT)) {
                 ClientHandshake.list(socket);
             }
             return;
@@ -591,7 +608,7 @@ class HostileServersTest {
         ClientOptions options = ClientOptions.DEFAULT
                 .withContexts(List.of(ClientOptions.ALLOCATION))
                 .withTimeout(Duration.ofSeconds(1));
-        try (NbdClient client = NbdClient.connect(uri, options);
+        try (NbdClient client = channel ? NbdClient.connectSoon(uri, options) : NbdClient.connect(uri, options);
                 Arena arena = Arena.ofConfined()) {
             switch (action) {
                 case READ -> {

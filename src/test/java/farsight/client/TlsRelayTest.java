@@ -73,12 +73,13 @@ class TlsRelayTest {
     private Relayed connect() throws IOException {
         NbdUri uri = NbdUri.parse("nbds+unix:///?socket=" + directory.resolve("socket") + "&tls-certificates="
                 + directory.resolve("tls"));
-        ClientSocket socket = ClientSocket.connect(uri, LIMIT);
+        DescriptorSocket socket = DescriptorSocket.connect(uri, LIMIT);
         Negotiated export = ClientHandshake.open(socket, "");
         TlsRelay relay = TlsRelay.start(socket);
         return new Relayed(
                 relay,
-                new ClientConnection(ClientSocket.of(relay.end(), Integer.MAX_VALUE), export, ClientOptions.DEFAULT));
+                new ClientConnection(
+                        DescriptorSocket.of(relay.end(), Integer.MAX_VALUE), export, ClientOptions.DEFAULT));
     }
 
     @Test

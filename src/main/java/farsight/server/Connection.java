@@ -24,7 +24,7 @@ final class Connection implements ChannelHandler {
 
     private final Server server;
 
-    /** The one that it is on; changes once at most, when the export is at home elsewhere. */
+    /** The one that it is on; changes once at most, when its handshake is over. */
     private volatile ServerLoop loop;
 
     private final SocketAddress peer;
@@ -193,16 +193,20 @@ final class Connection implements ChannelHandler {
                 who.isEmpty() ? "" : " for " + who);
         usage = new Usage(chosen, isSecure(), System.nanoTime());
         event = new ConnectionEvent(peer.toString(), chosen.name(), isSecure());
-        if (chosen.home() == null || chosen.home() == loop) {
+        ServerLoop place = server.placeOf(chosen, loop);
+        if (place == loop) {
             begin(terms, rest, length);
         } else {
-            Move move = new Move(this, terms);
-            if (length > 0) {
-                move.received(rest, 0, length);
-            }
-            phase = move;
-            channel.detach();
+            move(new Move(this, terms, place), rest, length);
         }
+    }
+
+    private void move(Move move, Buffer rest, int length) {
+        if (length > 0) {
+            move.received(rest, 0, length);
+        }
+        phase = move;
+        channel.detach();
     }
 
     private void begin(Terms terms, Buffer rest, int length) {
@@ -246,16 +250,17 @@ final class Connection implements ChannelHandler {
     @Override
     public void detached() {
         Move move = (Move) phase;
+        ServerLoop before = loop;
         int fd = channel.fd();
         channel = null;
         leave();
-        loop.loads(-1);
-        loop = export.home();
-        loop.loads(1);
-        loop.loop().execute(() -> arrive(fd, move));
+        before.loads(-1);
+        loop = move.target();
+        // Not at once: TLS, which goes along, is still at work in the calls that led here.
+        before.loop().execute(() -> loop.loop().execute(() -> arrive(fd, move)));
     }
 
-    /** On the export's home loop, with what was received on the other one. */
+    /** On the loop that it moves to, with what was received on the other one. */
     private void arrive(int fd, Move move) {
         Pool pool = loop.loop().pool();
         Buffer carried = move.length() == 0 ? null : pool.take(move.length());

@@ -6,18 +6,26 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
- * A connection on its way from the loop that it shook hands on to the home of its export, with what its client sent
- * ahead. That is on the heap, since buffers belong to one loop; it is at most what one handshake and one receive hold,
- * and few clients send anything before they are answered.
+ * A connection on its way from the loop that it shook hands on to another one, where it counts already, with what its
+ * client sent ahead. That is on the heap, since buffers belong to one loop; it is at most what one handshake and one
+ * receive hold, and few clients send anything before they are answered.
  */
 final class Move implements Phase {
     private final Connection connection;
     private final Terms terms;
+    private final ServerLoop target;
     private byte[] carried = new byte[0];
 
-    Move(Connection connection, Terms terms) {
+    Move(Connection connection, Terms terms, ServerLoop target) {
         this.connection = connection;
         this.terms = terms;
+        this.target = target;
+        target.loads(1);
+    }
+
+    /** Where it goes. */
+    ServerLoop target() {
+        return target;
     }
 
     /** What was negotiated. */
@@ -58,8 +66,10 @@ final class Move implements Phase {
         connection.quiet();
     }
 
+    /** Before it has left. */
     @Override
     public void closed() {
+        target.loads(-1);
         connection.gone();
     }
 }

@@ -200,6 +200,25 @@ public final class Server implements AutoCloseable {
         return best;
     }
 
+    /**
+     * The loop for a client that has finished its handshake on {@code here}, whose thread this is: the home of its
+     * export. Of others, those move that had to come to the loop that accepts, if another loop has nobody any more. All
+     * new clients are given their loops by that same thread, so that no two get one for its being empty.
+     */
+    ServerLoop placeOf(Export export, ServerLoop here) {
+        if (export.home() != null) {
+            return export.home();
+        }
+        if (!listeners.isEmpty() && here == loops.getFirst()) {
+            for (ServerLoop loop : loops.subList(1, loops.size())) {
+                if (loop.load() == 0 && !loop.loop().waits()) {
+                    return loop;
+                }
+            }
+        }
+        return here;
+    }
+
     private static List<SocketAddress> resolve(ListenAddress address) throws IOException {
         return switch (address) {
             case ListenAddress.Unix(String path) -> List.of(new SocketAddress.Unix(path));

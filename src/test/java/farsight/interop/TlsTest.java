@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import farsight.backend.Settings;
 import farsight.backend.memory.MemoryProvider;
 import farsight.config.ExportConfig;
+import farsight.config.Io;
 import farsight.config.Limits;
 import farsight.config.ListenAddress;
 import farsight.config.Loops;
@@ -17,7 +18,9 @@ import farsight.tools.Requires;
 import farsight.tools.TestAuthority;
 import farsight.tools.WireClient;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -25,11 +28,15 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Clients of others against this server over TLS: who gets in, and who does not. */
@@ -39,6 +46,8 @@ class TlsTest {
     private static final Instant YESTERDAY = Instant.now().minus(Duration.ofDays(1));
     private static final TestAuthority AUTHORITY = new TestAuthority("the authority");
     private static final TestAuthority STRANGER = new TestAuthority("another authority");
+
+    private static final Duration LIMIT = Duration.ofSeconds(20);
 
     private static final int LIST = 3;
     private static final int STARTTLS = 5;
@@ -235,6 +244,102 @@ class TlsTest {
                     .expectSuccess();
             assertThat(qemus).hasBinaryContent(content);
         }
+    }
+
+    // ---- from loop to loop ---------------------------------------------------------------------------------------
+
+    /** Whom the loop that accepts had to take, as somebody was still on the other one, moves there with all it sent. */
+    @ParameterizedTest
+    @EnumSource(
+            value = Io.class,
+            names = {"URING", "EPOLL"})
+    void clientsMoveToAnEmptyLoop(Io io) throws IOException {
+        int writes = 12;
+        int block = 4096;
+        byte[] content = new byte[writes * block];
+        new Random(2).nextBytes(content);
+        ServerConfig config = new ServerConfig(
+                List.of(new ListenAddress.Tcp("127.0.0.1", 0)),
+                Limits.DEFAULT,
+                new Loops(2, io, Duration.ZERO, false, false),
+                Map.of(),
+                Map.of("disk", new ExportConfig("disk", "memory", new Settings(Map.of("size", SIZE)), false, "")),
+                List.of(),
+                new TlsConfig(TlsConfig.Mode.REQUIRE, serverDirectory(), false, TlsConfig.VERSIONS),
+                Optional.of(new ListenAddress.Tcp("127.0.0.1", 0)));
+        try (Server server = Server.start(config, Map.of("memory", new MemoryProvider()))) {
+            for (int round = 1; round <= 10; round++) {
+                WireClient first = WireClient.tcp(port(server));
+                try (TlsWire client = new TlsWire(port(server))) {
+                    first.close();
+                    awaitConnections(server, 1);
+                    assertThat(client.plain().answer(STARTTLS)).isEqualTo(1);
+                    client.handshake();
+                    client.send(ahead(content, block));
+                    TlsWire.Reply reply;
+                    do {
+                        reply = client.reply();
+                    } while (reply.type() == 3);
+                    assertThat(reply.type()).isEqualTo(1);
+                    for (int i = 0; i < writes; i++) {
+                        ByteBuffer answer = ByteBuffer.wrap(client.receive(16));
+                        assertThat(answer.getInt()).isEqualTo(0x67446698);
+                        assertThat(answer.getInt()).isZero();
+                    }
+                    client.send(request(0, 0, content.length));
+                    client.receive(16);
+                    assertThat(client.receive(content.length)).isEqualTo(content);
+                    assertThat(requests(server, 1)).isEqualTo((writes + 1) * round);
+                    assertThat(requests(server, 0)).isZero();
+                }
+                awaitConnections(server, 0);
+            }
+        }
+    }
+
+    /** NBD_OPT_GO and writes after it. */
+    private static byte[] ahead(byte[] content, int block) {
+        return WireClient.bytes(out -> {
+            byte[] export = WireClient.export("disk");
+            out.writeLong(0x49484156454f5054L);
+            out.writeInt(WireClient.GO);
+            out.writeInt(export.length);
+            out.write(export);
+            for (int at = 0; at < content.length; at += block) {
+                out.write(request(1, at, block));
+                out.write(content, at, block);
+            }
+        });
+    }
+
+    private static byte[] request(int type, long offset, int length) {
+        return WireClient.bytes(out -> {
+            out.writeInt(0x25609513);
+            out.writeShort(0);
+            out.writeShort(type);
+            out.writeLong(offset);
+            out.writeLong(offset);
+            out.writeInt(length);
+        });
+    }
+
+    private static void awaitConnections(Server server, int count) {
+        long end = System.nanoTime() + LIMIT.toNanos();
+        while (server.connections() != count) {
+            assertThat(System.nanoTime() - end).as("others have left in time").isNegative();
+            Thread.onSpinWait();
+        }
+    }
+
+    /** How many a loop has answered. */
+    private static long requests(Server server, int loop) throws IOException {
+        URI figures =
+                URI.create("http://127.0.0.1:" + server.metrics().orElseThrow().getPort() + "/metrics");
+        String text = new String(figures.toURL().openStream().readAllBytes(), StandardCharsets.UTF_8);
+        Matcher value = Pattern.compile("farsight_loop_requests_total\\{loop=\"" + loop + "\"\\} (\\d+)\n")
+                .matcher(text);
+        assertThat(value.find()).isTrue();
+        return Long.parseLong(value.group(1));
     }
 
     // ---- what a man in the middle may try ------------------------------------------------------------------------

@@ -69,6 +69,14 @@ final class TlsWire implements AutoCloseable {
                 .array());
     }
 
+    void send(byte... bytes) throws IOException {
+        out.write(bytes);
+    }
+
+    byte[] receive(int length) throws IOException {
+        return in.readNBytes(length);
+    }
+
     Reply reply() throws IOException {
         if (in.readLong() != 0x3e889045565a9L) {
             throw new AssertionError("wrong magic of an option reply");

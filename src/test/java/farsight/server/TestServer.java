@@ -156,6 +156,18 @@ final class TestServer implements AutoCloseable {
         return channel;
     }
 
+    /**
+     * A client before its first option, on the loop that accepts although nobody is on the other one: who was there
+     * when it came has left. The server has two loops and no clients.
+     */
+    RawClient stray() throws IOException {
+        RawClient first = RawClient.greet(connect());
+        RawClient stray = RawClient.greet(connect());
+        first.close();
+        awaitTrue("the first one does not leave", () -> server.connections() == 1);
+        return stray;
+    }
+
     /** Waits until nothing of any client is left: no connection, no request, no buffer but those to receive into. */
     void awaitNothingInUse() {
         awaitTrue("connections are left", () -> server.connections() == 0);

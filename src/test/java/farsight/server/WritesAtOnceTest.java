@@ -5,10 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import farsight.client.NbdClient;
 import farsight.config.Io;
 import farsight.loop.Counters;
+import farsight.protocol.Nbd;
 import farsight.tools.Commands;
 import farsight.tools.Requires;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -49,6 +51,7 @@ class WritesAtOnceTest {
     @AfterEach
     void removeMemory() throws IOException {
         Files.deleteIfExists(memory.resolve("disk.img"));
+        Files.deleteIfExists(memory.resolve("other.img"));
         Files.delete(memory);
     }
 
@@ -80,6 +83,19 @@ class WritesAtOnceTest {
             for (int i = 0; i < 10; i++) {
                 client.writeAsync(arena.allocate(PAGE), (long) i * PAGE, false).join();
             }
+        }
+        return atOnce(server) - before;
+    }
+
+    private static long tried(TestServer server, RawClient client) {
+        long before = atOnce(server);
+        try {
+            for (int i = 0; i < 10; i++) {
+                client.request(Nbd.NBD_CMD_WRITE, 0, i, (long) i * PAGE, PAGE, new byte[PAGE]);
+                assertThat(client.reply().error()).isZero();
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
         return atOnce(server) - before;
     }
@@ -161,6 +177,50 @@ class WritesAtOnceTest {
                             .isZero();
                 }
             }
+        }
+    }
+
+    /** As fio does, which asks for the size on a connection of its own. */
+    @ParameterizedTest
+    @EnumSource(
+            value = Io.class,
+            names = {"URING", "EPOLL"})
+    void alsoOfWhomTheLoopThatAcceptsHadToTake(Io io) throws IOException {
+        try (TestServer server = server(io, 2)) {
+            try (RawClient client = server.stray().go("disk")) {
+                TestServer.awaitTrue("nothing is written at once", () -> tried(server, client) > 0);
+                assertThat(server.server().counters().getFirst().fileWritesAtOnce())
+                        .isZero();
+            }
+        }
+    }
+
+    /** Two that were on the loop that accepts when both others became empty: each has one to itself. */
+    @ParameterizedTest
+    @EnumSource(
+            value = Io.class,
+            names = {"URING", "EPOLL"})
+    void twoThatMoveDoNotMoveToTheSameLoop(Io io) throws IOException {
+        List<RawClient> clients = new ArrayList<>();
+        try (TestServer server = new TestServer.Builder(directory)
+                .io(io)
+                .loops(3)
+                .file("disk", memory.resolve("disk.img"), SIZE)
+                .file("other", memory.resolve("other.img"), SIZE)
+                .start()) {
+            for (int i = 0; i < 6; i++) {
+                clients.add(RawClient.greet(server.connect())); // every third one comes to the loop that accepts
+            }
+            for (int i : new int[] {0, 1, 3, 4}) {
+                clients.get(i).close();
+            }
+            TestServer.awaitTrue("they do not leave", () -> server.server().connections() == 2);
+            RawClient one = clients.get(2).go("disk");
+            RawClient other = clients.get(5).go("other");
+            TestServer.awaitTrue("nothing is written at once", () -> tried(server, one) > 0);
+            TestServer.awaitTrue("nothing of the other is", () -> tried(server, other) > 0);
+            one.close();
+            other.close();
         }
     }
 

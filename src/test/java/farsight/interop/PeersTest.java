@@ -441,6 +441,7 @@ class PeersTest {
         }
         Path back = directory.resolve("back.img");
         Path again = directory.resolve("again.img");
+        Path plain = directory.resolve("plain.img");
         try (RunningCommand server = nbdkit(words.toArray(String[]::new))) {
             assertThat(farsight("copy", image.toString(), uri(""))).startsWith("farsight: copied 41943552 in ");
             Files.write(back, new byte[100 << 20]); // is replaced
@@ -449,18 +450,29 @@ class PeersTest {
                     .startsWith("farsight: copied and verified ");
             assertThat(farsight("copy", "--quiet", "--verify", back.toString(), again.toString()))
                     .isEmpty();
+            // By the JDK's sockets and files: a verified one goes by native calls.
+            for (int connections = 1; connections <= 4; connections++) {
+                Files.write(plain, new byte[connections % 2 == 0 ? 100 << 20 : 1 << 20]); // is replaced
+                farsight("copy", "--connections=" + connections, uri(""), plain.toString());
+                assertThat(Files.mismatch(image, plain)).isEqualTo(-1);
+            }
+            if (!kind.contains("--no-sr")) {
+                assertThat(blocks(plain)).isLessThan(10 << 20);
+            }
         }
         assertThat(Files.mismatch(image, back)).isEqualTo(-1);
         assertThat(Files.mismatch(image, again)).isEqualTo(-1);
         if (kind.contains("--no-sr")) {
             return; // nobody told of the holes
         }
-        assertThat(Commands.command("stat", "-c", "%b", again.toString())
-                        .run()
-                        .stdout()
-                        .strip())
-                .as("blocks of a sparse file")
-                .satisfies(blocks -> assertThat(Long.parseLong(blocks) * 512).isLessThan(10 << 20));
+        assertThat(blocks(again)).isLessThan(10 << 20);
+    }
+
+    /** Bytes that a file takes of the disk. */
+    private static long blocks(Path file) throws IOException {
+        String said =
+                Commands.command("stat", "-c", "%b", file.toString()).run().stdout();
+        return Long.parseLong(said.strip()) * 512;
     }
 
     /** More pieces than are planned ahead, holes between them, and questions about those while every request is used. */
@@ -491,7 +503,10 @@ class PeersTest {
                 .expectSuccess();
     }
 
-    /** From a server that allows one connection, where data passes through a pipe; both kinds of replies. */
+    /**
+     * From a server that allows one connection, where data passes through a pipe or is written behind what is received;
+     * both kinds of replies.
+     */
     @ParameterizedTest
     @ValueSource(strings = {"", "--no-sr"})
     void aCopyFromASingleConnectionIsWholeOrSaysWhyNot(String style) throws IOException {
@@ -506,15 +521,37 @@ class PeersTest {
         try (RunningCommand server = nbdkit(words.toArray(String[]::new))) {
             assertThat(farsight("copy", "--verify", uri(""), back.toString())).startsWith("farsight: copied and");
             assertThat(Files.mismatch(image, back)).isEqualTo(-1);
+            Path plain = directory.resolve("plain.img");
+            farsight("copy", uri(""), plain.toString());
+            assertThat(Files.mismatch(image, plain)).isEqualTo(-1);
             Path small = Files.createDirectory(directory.resolve("small"));
-            String command = "mount -t tmpfs -o size=8m none " + small + " && exec " + Project.launcher() + " copy '"
-                    + uri("") + "' " + small + "/back.img";
-            assertThat(Commands.command("unshare", "--mount", "sh", "-c", command)
-                            .run()
-                            .expectExit(1)
-                            .stderr())
-                    .contains(small + "/back.img: cannot be written: No space left on device");
+            for (String copy : List.of("copy", "copy --verify")) {
+                String command = "mount -t tmpfs -o size=8m none " + small + " && exec " + Project.launcher() + " "
+                        + copy + " '" + uri("") + "' " + small + "/back.img";
+                assertThat(Commands.command("unshare", "--mount", "sh", "-c", command)
+                                .run()
+                                .expectExit(1)
+                                .stderr())
+                        .contains(small + "/back.img: cannot be written: No space left on device");
+            }
         }
+    }
+
+    @Test
+    void aFileThatCannotBeReplacedIsSaidToBeSo() throws IOException {
+        Path image = image("source.img", 1 << 20);
+        Path link = directory.resolve("link");
+        try (RunningCommand server = nbdkit("file", image.toString())) {
+            assertThat(refused("copy", uri(""), directory + "/none/back.img")).contains("/none/back.img: no such file");
+            assertThat(refused("copy", uri(""), directory.toString())).contains("Is a directory (EISDIR)");
+            Files.createSymbolicLink(link, directory.resolve("target.img"));
+            farsight("copy", uri(""), link.toString());
+            assertThat(Files.mismatch(image, directory.resolve("target.img"))).isEqualTo(-1);
+        }
+        // What was there is lost only when there is something to replace it with.
+        Path kept = Files.write(directory.resolve("kept.img"), random(1000));
+        assertThat(refused("copy", uri(""), kept.toString())).contains("cannot reach the server");
+        assertThat(kept).hasSize(1000);
     }
 
     @Test

@@ -82,7 +82,7 @@ final class InFlight {
         bytes += memory;
     }
 
-    /** It is answered, or will be admitted again. */
+    /** It is answered. */
     void release(IoRequest request) {
         requests--;
         bytes -= request.admitted;

@@ -352,11 +352,9 @@ final class RequestDispatcher implements RequestReader.Sink {
 
     @Override
     public void collected(IoRequest request, MemorySegment payload) {
-        inFlight.release(request);
         request.wanted = StatusFilter.length(payload);
         int asked = StatusFilter.contexts(payload, payload.byteSize(), contexts);
         int error = asked == 0 ? Nbd.NBD_EINVAL : check(request, request.commandFlags);
-        inFlight.admit(request, 0, receivedAt);
         if (error != 0) {
             refuse(request, request.commandFlags, error, 0);
             if (asked == 0) {

@@ -3,10 +3,12 @@ package farsight.server;
 import static farsight.tools.WireClient.*;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import farsight.config.ExportRates;
 import farsight.config.Limits;
 import farsight.tools.WireClient;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -269,6 +271,25 @@ class MetadataTest {
                         .isEqualTo(EINVAL);
                 assertThat(client.errorOf(0, READ, 0, 512)).isZero();
             }
+        }
+    }
+
+    /** A tenth of a second's worth is free, so that twice as many would take 3.9 seconds. */
+    @Test
+    void aQuestionWithAPayloadIsOneRequest() throws IOException {
+        try (TestServer server = new TestServer.Builder(directory)
+                        .memory("memory", SIZE, new ExportRates(0, 50))
+                        .start();
+                WireClient client =
+                        server.wire().extended().contexts("memory", ALLOCATION).go("memory")) {
+            byte[] payload = filter(512, 1);
+            long start = System.nanoTime();
+            for (int i = 0; i < 100; i++) {
+                assertThat(client.request(PAYLOAD_LEN, BLOCK_STATUS, 0, payload.length, payload))
+                        .hasSize(1);
+            }
+            assertThat(Duration.ofNanos(System.nanoTime() - start))
+                    .isBetween(Duration.ofMillis(1700), Duration.ofMillis(3500));
         }
     }
 

@@ -6,7 +6,9 @@ import farsight.backend.Device;
 import farsight.backend.Settings;
 import farsight.backend.file.FileProvider;
 import farsight.backend.memory.MemoryProvider;
+import farsight.config.ExportAccess;
 import farsight.config.ExportConfig;
+import farsight.config.ExportRates;
 import farsight.config.Io;
 import farsight.config.Limits;
 import farsight.config.ListenAddress;
@@ -53,6 +55,13 @@ final class TestServer implements AutoCloseable {
 
         Builder memory(String name, long size) {
             exports.put(name, new ExportConfig(name, "memory", new Settings(Map.of("size", size)), false, ""));
+            return this;
+        }
+
+        /** Memory of which only so much may be asked. */
+        Builder memory(String name, long size, ExportRates rates) {
+            Settings settings = new Settings(Map.of("size", size));
+            exports.put(name, new ExportConfig(name, "memory", settings, false, "", false, ExportAccess.OPEN, rates));
             return this;
         }
 

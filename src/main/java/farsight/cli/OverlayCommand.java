@@ -4,6 +4,7 @@ import farsight.backend.layer.OverlayCare;
 import farsight.client.NbdClient;
 import farsight.config.NbdUri;
 import farsight.config.Sizes;
+import farsight.protocol.Nbd;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import picocli.CommandLine.Command;
@@ -51,6 +52,12 @@ final class OverlayCommand {
     private static long commitTo(String file, String uri) throws IOException {
         Words.checked(uri, NbdUri::parse);
         try (NbdClient client = NbdClient.connect(uri)) {
+            boolean flushes = client.negotiated().has(Nbd.NBD_FLAG_SEND_FLUSH);
+            if (!flushes && !client.negotiated().has(Nbd.NBD_FLAG_SEND_FUA)) {
+                throw new IOException(
+                        uri + ": the server has neither NBD_FLAG_SEND_FLUSH nor NBD_FLAG_SEND_FUA, so that"
+                                + " nobody knows when what it was sent is stable; commit to the image itself");
+            }
             return OverlayCare.commit(file, uri, new OverlayCare.Image() {
                 @Override
                 public long size() {
@@ -59,12 +66,14 @@ final class OverlayCommand {
 
                 @Override
                 public void write(MemorySegment source, long offset) throws IOException {
-                    client.write(source, offset, false);
+                    client.write(source, offset, !flushes);
                 }
 
                 @Override
                 public void sync() throws IOException {
-                    client.flush();
+                    if (flushes) {
+                        client.flush();
+                    }
                 }
             });
         }

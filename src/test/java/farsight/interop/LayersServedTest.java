@@ -12,6 +12,7 @@ import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -251,6 +252,47 @@ class LayersServedTest {
         assertThat(farsight("overlay", "commit", cow, base.toString())).startsWith("256 blocks written");
         assertThat(Files.readAllBytes(base)).isEqualTo(written);
         assertThat(farsight("overlay", "discard", cow)).startsWith("0 blocks");
+    }
+
+    /** Servers may have no way to make all of what they were sent stable, or none at all. */
+    @Test
+    void aCommitToAServerIsStableOrIsRefused() throws IOException {
+        Requires.tool("nbdkit", "nbdkit");
+        serve(overlay("cow"));
+        run("qemu-io", "-f", "raw", "-c", "write -P 7 1M 192k", "-c", "flush", uri("disk"));
+        terminate();
+        String cow = folder.resolve("cow").toString();
+        byte[] before = Files.readAllBytes(base);
+        Path log = folder.resolve("log");
+        for (String fua : List.of("none", "native")) {
+            String write = "echo \"$5\" >> '%2$s'; dd of='%1$s' seek=$4 oflag=seek_bytes conv=notrunc status=none";
+            String[] words = {
+                "nbdkit",
+                "-U",
+                "-",
+                "--run",
+                Project.launcher() + " overlay commit '" + cow + "' \"$uri\"",
+                "eval",
+                "get_size=stat -c %s '" + base + "'",
+                "pread=dd if='" + base + "' skip=$4 count=$3 iflag=skip_bytes,count_bytes status=none",
+                "pwrite=" + write.formatted(base, log),
+                "can_write=exit 0",
+                "can_flush=exit 3",
+                "can_fua=echo " + fua
+            };
+            Commands.Result result = Commands.command(words).run();
+            if (fua.equals("none")) {
+                assertThat(result.expectExit(1).stderr()).contains("neither NBD_FLAG_SEND_FLUSH nor");
+                assertThat(log).doesNotExist();
+                assertThat(Files.readAllBytes(base)).isEqualTo(before);
+            } else {
+                assertThat(result.expectSuccess().stdout()).startsWith("3 blocks written");
+                assertThat(Files.readAllLines(log)).hasSize(3).allMatch(flags -> flags.contains("fua"));
+            }
+        }
+        Arrays.fill(before, 1 << 20, (1 << 20) + (192 << 10), (byte) 7);
+        assertThat(Files.readAllBytes(base)).isEqualTo(before);
+        assertThat(farsight("overlay", "info", cow)).contains("blocks: 0 of 256");
     }
 
     @Test

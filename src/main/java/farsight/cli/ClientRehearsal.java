@@ -2,7 +2,10 @@ package farsight.cli;
 
 import farsight.protocol.Nbd;
 import farsight.protocol.RequestHeader;
+import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -24,11 +27,29 @@ final class ClientRehearsal {
                 RequestHeader.write(arena.allocate(RequestHeader.SIZE), 0, 0, Nbd.NBD_CMD_READ, 0, 0, 0);
             }
             Main.run("info", "nbd+unix:///?socket=" + image + ".nobody");
+            overTcp();
             return Main.run("info", uri)
                     | Main.run("copy", image.toString(), uri)
                     | Main.run("copy", uri, image.toString());
         } finally {
             Files.delete(image);
+        }
+    }
+
+    /** To a server that goes at once: how to get there is what has classes of its own. */
+    private static void overTcp() throws Exception {
+        InetAddress loopback = InetAddress.getLoopbackAddress();
+        try (ServerSocket listener = new ServerSocket(0, 1, loopback)) {
+            Thread server = new Thread(() -> {
+                try {
+                    listener.accept().close();
+                } catch (IOException e) {
+                    // Nobody came.
+                }
+            });
+            server.start();
+            Main.run("info", "nbd://" + loopback.getHostAddress() + ":" + listener.getLocalPort());
+            server.join();
         }
     }
 }

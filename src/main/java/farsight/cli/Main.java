@@ -23,6 +23,9 @@ public final class Main {
     private static final int FAILED = 1;
     private static final int MISUSED = 2;
 
+    private static final String SOCKETS = "java.nio.channels.spi.SelectorProvider";
+    private static final String OWN_SOCKETS = "sun.nio.ch.EPollSelectorProvider";
+
     /** In the order of the help. */
     private static final List<Class<?>> COMMANDS = List.of(
             ServerCommand.class,
@@ -56,9 +59,25 @@ public final class Main {
     static int run(String... arguments) {
         if (arguments.length > 0 && arguments[0].equals("server")) {
             EarlyLinking.begin();
+        } else {
+            chooseSockets();
         }
         Callable<Integer> plain = PlainWords.command(arguments);
         return plain == null ? commandLine(arguments).execute(arguments) : new Main().call(plain);
+    }
+
+    /**
+     * Has the JDK take its own sockets without looking for others in all modules and archives, which takes longer than to
+     * connect.
+     */
+    private static void chooseSockets() {
+        if (System.getProperty(SOCKETS) == null) {
+            try {
+                System.setProperty(SOCKETS, Class.forName(OWN_SOCKETS).getName());
+            } catch (ClassNotFoundException e) {
+                // A JDK that has them elsewhere finds them by itself.
+            }
+        }
     }
 
     /** What the arguments are to be parsed by. */

@@ -14,8 +14,8 @@ import java.util.concurrent.atomic.AtomicLong;
  * Copies a file or an export to a file or an export: all of the source, with many requests in flight over several
  * connections. What the source knows to be zeroes is not read, and becomes holes or WRITE_ZEROES. Data goes from a file
  * to a socket without passing through this process, and from a socket to a file by memory that stays in the processor's
- * cache, or from a single socket by a pipe or a second thread. A regular file that is the target is replaced; an export or device must be
- * large enough, and what it has beyond the source's size stays. Afterwards the data is stable.
+ * cache, or from a single socket by a pipe or a second thread. A regular file that is the target is replaced; an export
+ * or device must be large enough, and what it has beyond the source's size stays. Afterwards the data is stable.
  *
  * <p>{@link #run} is called once; the other methods may be called from any thread meanwhile.
  */

@@ -245,11 +245,11 @@ class ChannelSocketTest {
     @Test
     void whoeverMovesSomethingIsNotAskedAbout() throws Exception {
         AtomicInteger asked = new AtomicInteger();
-        socket.patience(Duration.ofSeconds(2), () -> {
+        socket.patience(Duration.ofSeconds(4), () -> {
             asked.incrementAndGet();
             return true;
         });
-        for (int i = 0; i < 30; i++) {
+        for (int i = 0; i < 50; i++) {
             FutureTask<Void> receiving = inBackground(this::receive);
             TimeUnit.MILLISECONDS.sleep(100); // a slow server
             server.write(ByteBuffer.allocate(1));

@@ -289,7 +289,7 @@ class MetadataTest {
                         .hasSize(1);
             }
             assertThat(Duration.ofNanos(System.nanoTime() - start))
-                    .isBetween(Duration.ofMillis(1700), Duration.ofMillis(3500));
+                    .isBetween(Duration.ofMillis(1700), Duration.ofMillis(3800));
         }
     }
 

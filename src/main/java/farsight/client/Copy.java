@@ -337,6 +337,9 @@ public final class Copy {
         /** Only of a single connection: with several, receiving by one beside writing by another gains more. */
         private final SocketPipe pipe;
 
+        /** What the pipe leads to. */
+        private final FileSide.Writer piped;
+
         /** Likewise, for files without a descriptor. */
         private final Behind behind;
 
@@ -349,8 +352,10 @@ public final class Copy {
             for (int i = 0; i < connections; i++) {
                 writers[i] = target.writer(zeroes);
             }
-            pipe = connections == 1 && target instanceof FileSide ? new SocketPipe() : null;
-            behind = connections == 1 && target instanceof NewFile ? new Behind(target.writer(zeroes)) : null;
+            boolean single = connections == 1;
+            piped = single && target instanceof FileSide file ? file.writer(zeroes) : null;
+            pipe = piped == null ? null : new SocketPipe();
+            behind = single && target instanceof NewFile ? new Behind(target.writer(zeroes)) : null;
         }
 
         void run() throws IOException {
@@ -408,7 +413,7 @@ public final class Copy {
 
             @Override
             void pipedData(long bytes, long at) throws IOException {
-                writers[connection].write(pipe, bytes, at);
+                piped.write(pipe, bytes, at);
             }
 
             @Override

@@ -178,15 +178,15 @@ final class FileSide extends CopySide implements WritableFile {
     }
 
     @Override
-    public FileWriter writer(MemorySegment zeroes) {
+    public Writer writer(MemorySegment zeroes) {
         return new Writer(zeroes);
     }
 
-    private final class Writer implements FileWriter {
+    final class Writer implements FileWriter {
         private final CallState own = CallState.forever();
         private final MemorySegment zeroes;
 
-        Writer(MemorySegment zeroes) {
+        private Writer(MemorySegment zeroes) {
             this.zeroes = zeroes;
         }
 
@@ -195,8 +195,8 @@ final class FileSide extends CopySide implements WritableFile {
             FileSide.this.write(own, memory.address(), length, offset);
         }
 
-        @Override
-        public void write(SocketPipe pipe, long length, long offset) throws IOException {
+        /** Writes what is in a pipe; takes all of it out even when it fails. */
+        void write(SocketPipe pipe, long length, long offset) throws IOException {
             FileSide.this.write(own, pipe, length, offset);
         }
 

@@ -7,9 +7,6 @@ interface FileWriter {
     /** Writes what is at the front of some memory. */
     void write(Memory memory, int length, long offset) throws IOException;
 
-    /** Writes what is in a pipe; takes all of it out even when it fails. Only for files with a descriptor. */
-    void write(SocketPipe pipe, long length, long offset) throws IOException;
-
     /** Makes a range zeroes, as a hole if possible. */
     void zero(long offset, long length) throws IOException;
 }

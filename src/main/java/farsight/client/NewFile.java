@@ -98,11 +98,6 @@ final class NewFile extends CopySide implements WritableFile {
         }
 
         @Override
-        public void write(SocketPipe pipe, long length, long offset) {
-            throw new AssertionError("a pipe ends at a descriptor");
-        }
-
-        @Override
         public void zero(long offset, long length) {
             // It is a hole.
         }

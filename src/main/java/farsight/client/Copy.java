@@ -80,6 +80,8 @@ public final class Copy {
                 copy(source, target);
                 target.flush();
                 if (options.verify()) {
+                    growFully(source);
+                    growFully(target);
                     new Comparison(source, target, options, requestSize(source, target), moved).run();
                 }
             }
@@ -93,7 +95,14 @@ public final class Copy {
 
     private NbdSide export(String uri, boolean source, boolean soon) throws IOException {
         ClientOptions client = options.client(source);
-        return new NbdSide(uri, soon ? NbdClient.connectSoon(uri, client) : NbdClient.connect(uri, client));
+        return new NbdSide(uri, soon ? NbdClient.connectSoon(uri, client) : NbdClient.connectFirst(uri, client));
+    }
+
+    /** What copies a lot makes its other connections while the first one works; others need all of them at once. */
+    private static void growFully(CopySide side) throws IOException {
+        if (side instanceof NbdSide nbd) {
+            nbd.client.growFully();
+        }
     }
 
     private CopySide file(boolean soon) throws IOException {
@@ -136,6 +145,8 @@ public final class Copy {
                 if (source instanceof FileSide file) {
                     fileToExport(file, to);
                 } else {
+                    growFully(source);
+                    growFully(target);
                     exportToExport((NbdSide) source, to, most);
                 }
             } else if (source instanceof NbdSide nbd) {
@@ -239,34 +250,49 @@ public final class Copy {
 
     // ---- file to export ------------------------------------------------------------------------------------------
 
-    /** A thread for each connection, since each waits for its server to take what it sends. */
+    /**
+     * A thread for each connection, since each waits for its server to take what it sends. All but the first make theirs
+     * themselves, if there is more to do than fits into one.
+     */
     private void fileToExport(FileSide source, NbdSide target) throws IOException {
-        int others = target.client.connections() - 1;
-        Thread[] threads = new Thread[others];
+        long useful = 1 + size / ((long) options.requests() * requestSize(source, target));
+        int others = (int) Math.min(target.client.mostConnections(), useful) - 1;
         for (int i = 0; i < others; i++) {
             begin();
-            threads[i] = new Thread(null, new Sender(source, target, i + 1), "copy");
-            threads[i].setDaemon(true);
-            threads[i].start();
+            Thread thread = new Thread(null, new Sender(source, target, false), "copy");
+            thread.setDaemon(true);
+            thread.start();
         }
         begin();
-        new Sender(source, target, 0).run();
+        new Sender(source, target, true).run();
     }
 
     private final class Sender implements Runnable {
         private final FileSide source;
         private final NbdSide target;
-        private final ClientConnection connection;
+        private final boolean first;
 
-        Sender(FileSide source, NbdSide target, int index) {
+        Sender(FileSide source, NbdSide target, boolean first) {
             this.source = source;
             this.target = target;
-            connection = target.client.connection(index);
+            this.first = first;
         }
 
         @Override
         public void run() {
             IOException failed = null;
+            try {
+                ClientConnection connection = first ? target.client.connection(0) : target.client.grow();
+                if (connection != null) {
+                    send(connection);
+                }
+            } catch (IOException e) {
+                failed = e;
+            }
+            end(0, failed);
+        }
+
+        private void send(ClientConnection connection) throws IOException {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment position = arena.allocate(ValueLayout.JAVA_LONG);
                 for (CopyPlan.Piece piece = plan.next(); piece != null; piece = plan.next()) {
@@ -276,10 +302,7 @@ public final class Copy {
                         connection.submit(new FilePart(source, piece, position));
                     }
                 }
-            } catch (IOException e) {
-                failed = e;
             }
-            end(0, failed);
         }
     }
 
@@ -346,8 +369,9 @@ public final class Copy {
         ExportToFile(NbdSide source, WritableFile target) {
             this.source = source;
             planner = target.writer(zeroes);
-            int connections = source.client.connections();
+            int connections = source.client.mostConnections();
             pieces = new PieceQueue(connections, Math.min(options.requests(), MOST_READS));
+            pieces.join();
             writers = new FileWriter[connections];
             for (int i = 0; i < connections; i++) {
                 writers[i] = target.writer(zeroes);
@@ -369,6 +393,8 @@ public final class Copy {
                     int connection = pieces.add(piece);
                     if (connection >= 0) {
                         ask(connection, piece);
+                    } else if (pieces.needsAnother() && source.client.grow() != null) {
+                        pieces.join();
                     }
                 }
             } catch (IOException | RuntimeException e) {

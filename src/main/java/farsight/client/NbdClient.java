@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -32,13 +33,26 @@ public final class NbdClient implements AutoCloseable {
 
     private static final long LARGEST_EXTENDED = 1L << 62;
 
-    private final List<ClientConnection> connections;
+    /** Null when there is to be but one connection. */
+    private final Connector connector;
+
     private final Negotiated negotiated;
     private final AtomicInteger turn = new AtomicInteger();
 
-    NbdClient(List<ClientConnection> connections) {
-        this.connections = connections;
-        negotiated = connections.get(0).negotiated();
+    /** Replaced as a whole when there is one more. */
+    private volatile ClientConnection[] connections;
+
+    private boolean closed;
+
+    /** With that connection only. */
+    NbdClient(ClientConnection only) {
+        this(only, null);
+    }
+
+    private NbdClient(ClientConnection first, Connector connectorOrNull) {
+        connector = connectorOrNull;
+        connections = new ClientConnection[] {first};
+        negotiated = first.negotiated();
     }
 
     /**
@@ -58,50 +72,75 @@ public final class NbdClient implements AutoCloseable {
      * @throws IllegalArgumentException for what is no NBD URI
      */
     public static NbdClient connect(String uri, ClientOptions options) throws IOException {
-        return connect(uri, options, DescriptorSocket::connect);
+        NbdClient client = connectFirst(uri, options);
+        try {
+            client.growFully();
+            return client;
+        } catch (IOException | RuntimeException e) {
+            client.close();
+            throw e;
+        }
     }
 
-    /** In the way that is ready first: an interrupt of a thread that waits for a connection may end it. */
+    /** Likewise with one connection: the others come by {@link #grow}. */
+    static NbdClient connectFirst(String uri, ClientOptions options) throws IOException {
+        return connectFirst(new Connector(NbdUri.parse(uri), options, DescriptorSocket::connect));
+    }
+
+    /** Likewise in the way that is ready first: an interrupt of a thread that waits for a connection may end it. */
     static NbdClient connectSoon(String uri, ClientOptions options) throws IOException {
-        return connect(uri, options, ClientSocket::connect);
+        return connectFirst(new Connector(NbdUri.parse(uri), options, ClientSocket::connect));
+    }
+
+    private static NbdClient connectFirst(Connector connector) throws IOException {
+        return new NbdClient(connector.connect(), connector);
     }
 
     private interface Sockets {
         ClientSocket connect(NbdUri uri, Duration timeout) throws IOException;
     }
 
-    private static NbdClient connect(String uri, ClientOptions options, Sockets sockets) throws IOException {
-        NbdUri place = NbdUri.parse(uri);
-        List<ClientConnection> connections = new ArrayList<>(options.connections());
-        try {
-            connections.add(connection(place, options, sockets));
-            Negotiated first = connections.get(0).negotiated();
-            int count = first.multiConn() ? options.connections() : 1;
-            while (connections.size() < count) {
-                ClientConnection next = connection(place, options, sockets);
-                connections.add(next);
-                if (next.negotiated().size() != first.size()
-                        || next.negotiated().flags() != first.flags()) {
-                    throw new NbdException(next.peer() + ": the export changed between two connections");
-                }
+    /** Makes connections to one export. */
+    private record Connector(NbdUri uri, ClientOptions options, Sockets sockets) {
+        ClientConnection connect() throws IOException {
+            ClientSocket socket = sockets.connect(uri, options.connectTimeout());
+            try {
+                return new ClientConnection(socket, ClientHandshake.open(socket, uri.export(), options), options);
+            } catch (IOException | RuntimeException e) {
+                socket.close();
+                throw e;
             }
-            return new NbdClient(connections);
-        } catch (IOException | RuntimeException e) {
-            for (ClientConnection connection : connections) {
-                connection.close();
-            }
-            throw e;
         }
     }
 
-    private static ClientConnection connection(NbdUri uri, ClientOptions options, Sockets sockets) throws IOException {
-        ClientSocket socket = sockets.connect(uri, options.connectTimeout());
-        try {
-            return new ClientConnection(socket, ClientHandshake.open(socket, uri.export(), options), options);
-        } catch (IOException | RuntimeException e) {
-            socket.close();
-            throw e;
+    /** How many connections there may be: what was asked for where the server allows several, otherwise one. */
+    int mostConnections() {
+        return connector != null && negotiated.multiConn() ? connector.options().connections() : 1;
+    }
+
+    /**
+     * Makes one more connection. Any thread; one at a time.
+     *
+     * @return it, or null when there are as many as there may be
+     */
+    synchronized ClientConnection grow() throws IOException {
+        if (closed || connections.length >= mostConnections()) {
+            return null;
         }
+        ClientConnection next = connector.connect();
+        if (next.negotiated().size() != negotiated.size() || next.negotiated().flags() != negotiated.flags()) {
+            next.close();
+            throw new NbdException(next.peer() + ": the export changed between two connections");
+        }
+        ClientConnection[] more = Arrays.copyOf(connections, connections.length + 1);
+        more[more.length - 1] = next;
+        connections = more;
+        return next;
+    }
+
+    /** Makes all connections that there may be. */
+    void growFully() throws IOException {
+        while (grow() != null) {}
     }
 
     /** What was agreed on; the same for all connections. */
@@ -116,11 +155,11 @@ public final class NbdClient implements AutoCloseable {
 
     /** How many connections there are. */
     public int connections() {
-        return connections.size();
+        return connections.length;
     }
 
     ClientConnection connection(int index) {
-        return connections.get(index);
+        return connections[index];
     }
 
     // ---- requests ------------------------------------------------------------------------------------------------
@@ -209,7 +248,7 @@ public final class NbdClient implements AutoCloseable {
         }
         if (negotiated.contexts().isEmpty()) {
             return CompletableFuture.failedFuture(
-                    new NbdException(connections.get(0).peer() + ": no metadata context was agreed on"));
+                    new NbdException(connections[0].peer() + ": no metadata context was agreed on"));
         }
         if (contexts.isEmpty()
                 || !negotiated.contexts().containsAll(contexts)
@@ -239,15 +278,14 @@ public final class NbdClient implements AutoCloseable {
         checkRange(offset, length);
         MetaContext asked = negotiated.context(context);
         if (asked == null) {
-            throw new NbdException(
-                    connections.get(0).peer() + ": the metadata context " + context + " was not agreed on");
+            throw new NbdException(connections[0].peer() + ": the metadata context " + context + " was not agreed on");
         }
         List<Extent> all = new ArrayList<>();
         long end = offset + length;
         for (long at = offset; at < end; ) {
             List<Extent> some = await(statusAsync(List.of(asked), at, end - at)).get(context);
             if (some == null) {
-                throw new NbdException(connections.get(0).peer() + ": the server told nothing of " + context);
+                throw new NbdException(connections[0].peer() + ": the server told nothing of " + context);
             }
             for (Extent extent : some) {
                 Extent cut = new Extent(extent.offset(), Math.min(extent.end(), end) - extent.offset(), extent.flags());
@@ -309,7 +347,7 @@ public final class NbdClient implements AutoCloseable {
         int missing = missing(type, flags);
         if (missing != 0) {
             pieces.done(new NbdException(
-                    connections.get(0).peer() + ": the server does not offer " + Nbd.commandName(type) + " with flags "
+                    connections[0].peer() + ": the server does not offer " + Nbd.commandName(type) + " with flags "
                             + flags,
                     Nbd.NBD_ENOTSUP));
         } else {
@@ -333,9 +371,8 @@ public final class NbdClient implements AutoCloseable {
     }
 
     private ClientConnection connection() {
-        return connections.size() == 1
-                ? connections.get(0)
-                : connections.get((turn.getAndIncrement() & Integer.MAX_VALUE) % connections.size());
+        ClientConnection[] all = connections;
+        return all.length == 1 ? all[0] : all[(turn.getAndIncrement() & Integer.MAX_VALUE) % all.length];
     }
 
     /** A future of several requests: done when all are, failed by the first that fails. */
@@ -391,7 +428,8 @@ public final class NbdClient implements AutoCloseable {
 
     /** Says goodbye (NBD_CMD_DISC) and closes all connections. Requests that are under way fail. */
     @Override
-    public void close() {
+    public synchronized void close() {
+        closed = true;
         for (ClientConnection connection : connections) {
             connection.close();
         }

@@ -2,27 +2,45 @@ package farsight.client;
 
 import java.io.IOException;
 import java.util.ArrayDeque;
-import java.util.Arrays;
 
 /**
  * Pieces that one thread plans and several connections ask for, each as soon as one of its requests is answered: so no
- * thread has to be woken for the next one. The planner gets ahead by a bounded number. Any thread.
+ * thread has to be woken for the next one. The planner gets ahead by a bounded number. Connections may join later. Any
+ * thread.
  */
 final class PieceQueue {
     private static final int MOST = 64;
+
+    /** As many pieces last for as long as it takes to connect. */
+    private static final int ENOUGH = 16;
 
     private final ArrayDeque<CopyPlan.Piece> planned = new ArrayDeque<>(MOST);
 
     /** How many more requests each connection may have under way. */
     private final int[] idle;
 
+    private final int requests;
+    private int joined;
     private int turn;
     private boolean stopped;
 
-    /** @param requests under way on each connection, at least 1 */
+    /**
+     * @param connections how many there may be; none has joined yet
+     * @param requests under way on each connection, at least 1
+     */
     PieceQueue(int connections, int requests) {
         idle = new int[connections];
-        Arrays.fill(idle, requests);
+        this.requests = requests;
+    }
+
+    /** The next connection is there. */
+    synchronized void join() {
+        idle[joined++] = requests;
+    }
+
+    /** Whether all connections are busy for longer than it takes to make another one, which there may be. */
+    synchronized boolean needsAnother() {
+        return joined < idle.length && planned.size() >= Math.min(ENOUGH, requests);
     }
 
     /**

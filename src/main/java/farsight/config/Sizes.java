@@ -8,11 +8,15 @@ import java.util.regex.Pattern;
 
 /** Sizes and times as people write them. */
 public final class Sizes {
-    private static final Pattern SIZE = Pattern.compile("(\\d+)\\s*([kmgtpe]?)(i?)(b?)", Pattern.CASE_INSENSITIVE);
-    private static final Pattern TIME = Pattern.compile("(\\d+)\\s*(us|ms|s|m|h)?", Pattern.CASE_INSENSITIVE);
     private static final String UNITS = "KMGTPE";
 
     private Sizes() {}
+
+    /** Apart, since programs that end at once write sizes and read none. */
+    private static final class Patterns {
+        static final Pattern SIZE = Pattern.compile("(\\d+)\\s*([kmgtpe]?)(i?)(b?)", Pattern.CASE_INSENSITIVE);
+        static final Pattern TIME = Pattern.compile("(\\d+)\\s*(us|ms|s|m|h)?", Pattern.CASE_INSENSITIVE);
+    }
 
     /**
      * Bytes of {@code 4096}, {@code 64k}, {@code 512MiB}; units are powers of 1024. {@code 512MB} is refused: half of
@@ -21,7 +25,7 @@ public final class Sizes {
      * @throws IllegalArgumentException with a message for people
      */
     public static long parse(String text) {
-        Matcher matcher = SIZE.matcher(text.strip());
+        Matcher matcher = Patterns.SIZE.matcher(text.strip());
         if (!matcher.matches()) {
             throw notASize(text);
         }
@@ -65,7 +69,7 @@ public final class Sizes {
      * @throws IllegalArgumentException with a message for people
      */
     public static Duration parseTime(String text) {
-        Matcher matcher = TIME.matcher(text.strip());
+        Matcher matcher = Patterns.TIME.matcher(text.strip());
         if (!matcher.matches()) {
             throw new IllegalArgumentException(
                     "'" + Values.shorten(text) + "' is not a time such as 30, 500ms, 5m or 1h, in whole numbers");

@@ -85,7 +85,7 @@ class TlsRelayTest {
     @Test
     void whatGoesInOnOneSideComesOutOnTheOther() throws Exception {
         Relayed relayed = connect();
-        try (NbdClient client = new NbdClient(List.of(relayed.connection()));
+        try (NbdClient client = new NbdClient(relayed.connection());
                 Arena arena = Arena.ofShared()) {
             MemorySegment source = arena.allocate(SIZE);
             byte[] content = new byte[SIZE];
@@ -110,7 +110,7 @@ class TlsRelayTest {
     @Test
     void theDeathOfTheServerEndsBothSides() throws Exception {
         Relayed relayed = connect();
-        try (NbdClient client = new NbdClient(List.of(relayed.connection()));
+        try (NbdClient client = new NbdClient(relayed.connection());
                 Arena arena = Arena.ofShared()) {
             client.write(arena.allocate(LARGE), 0, false);
             ProcessHandle.of(server.pid()).orElseThrow().destroyForcibly();
@@ -127,12 +127,12 @@ class TlsRelayTest {
         try (Arena arena = Arena.ofShared()) {
             Relayed first = connect();
             MemorySegment source = arena.allocate(LARGE).fill((byte) 5);
-            try (NbdClient client = new NbdClient(List.of(first.connection()))) {
+            try (NbdClient client = new NbdClient(first.connection())) {
                 client.write(source, 0, false);
             }
             assertThat(first.relay().awaitEnd(LIMIT)).as("the end of the relay").isTrue();
             Relayed second = connect();
-            try (NbdClient client = new NbdClient(List.of(second.connection()))) {
+            try (NbdClient client = new NbdClient(second.connection())) {
                 MemorySegment target = arena.allocate(LARGE);
                 client.read(target, 0);
                 assertThat(target.mismatch(source)).isEqualTo(-1);

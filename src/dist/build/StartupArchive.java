@@ -16,13 +16,15 @@ import java.util.stream.Stream;
 /**
  * Makes the archive of classes that the launcher starts with: {@code StartupArchive HOME}, run by the Java that it is
  * for, unless HOME has one of its own. The classes are those that {@code farsight rehearse} used. Of the same classes
- * comes the same archive, byte for byte. Plain clients also get an AOT cache (JEP 483, 514), from a run of {@code
- * farsight rehearse-clients} against a server: with linked calls and lambdas, it spares a quarter of their start. No start
- * depends on either, so that a Java that cannot make them fails no build.
+ * comes the same archive, byte for byte. Plain clients have others, of what {@code farsight rehearse-client}
+ * used against a server: all their classes are linked, and their calls, constants and lambdas too (JEP 483), which spares
+ * a third of such a start as long as there is little that is not needed. No start depends on any, so that a Java that
+ * cannot make them fails no build.
  */
 final class StartupArchive {
-    private static final int FIRST_WITH_CACHES = 25;
+    private static final int FIRST_THAT_LINKS = 25;
     private static final int LIMIT_SECONDS = 60;
+    private static final int IMAGE_BYTES = 1 << 20;
 
     private StartupArchive() {}
 
@@ -52,15 +54,18 @@ final class StartupArchive {
         if (!Files.exists(archive)) {
             System.err.println("No start-up archive: farsight will start, but more slowly");
         }
-        clientCache(home, home.resolve("lib/clients.aot"));
+        clientArchives(home, archive);
     }
 
-    private static void clientCache(Path home, Path cache) throws IOException, InterruptedException {
-        Files.deleteIfExists(cache);
-        if (Runtime.version().feature() < FIRST_WITH_CACHES) {
+    private static void clientArchives(Path home, Path all) throws IOException, InterruptedException {
+        Path readers = home.resolve("lib/readers.jsa");
+        Path writers = home.resolve("lib/writers.jsa");
+        Files.deleteIfExists(readers);
+        Files.deleteIfExists(writers);
+        if (Runtime.version().feature() < FIRST_THAT_LINKS) {
             return;
         }
-        Path work = Files.createTempDirectory("farsight-cache");
+        Path work = Files.createTempDirectory("farsight-archive");
         Path socket = work.resolve("socket");
         File output = work.resolve("server.log").toFile();
         Process server = launcher(home, "", "server", "--listen", "unix:" + socket, "--export", "disk=memory:1MiB")
@@ -72,21 +77,35 @@ final class StartupArchive {
             while (!Files.exists(socket) && server.isAlive() && System.nanoTime() < deadline) {
                 Thread.sleep(10);
             }
-            Path made = work.resolve("clients.aot");
-            String options = "-XX:AOTCacheOutput=" + made;
-            if (Files.exists(socket)
-                    && run(home, options, "rehearse-clients", "nbd+unix:///disk?socket=" + socket)
-                    && Files.exists(made)) {
-                Files.copy(made, cache);
-            } else {
+            Files.write(work.resolve("image"), new byte[IMAGE_BYTES]);
+            String uri = "nbd+unix:///disk?socket=" + socket;
+            if (!Files.exists(socket)
+                    || !clientArchive(home, all, readers, work, "reader", uri)
+                    || !clientArchive(home, all, writers, work, "writer", uri)) {
                 System.err.print(Files.readString(output.toPath()));
-                System.err.println("No AOT cache: clients will start, but more slowly");
+                System.err.println("No archive for clients: they will start, but more slowly");
             }
         } finally {
             server.destroy();
             server.waitFor();
             delete(work);
         }
+    }
+
+    /** The classes are recorded with the other archive, which spares those that are only needed where there is none. */
+    private static boolean clientArchive(Path home, Path all, Path archive, Path work, String role, String uri)
+            throws IOException, InterruptedException {
+        Path classes = work.resolve(role + ".classes");
+        Path made = work.resolve(archive.getFileName());
+        String record = "-XX:SharedArchiveFile=" + all + " -XX:DumpLoadedClassList=" + classes;
+        String dump = "-Xshare:dump -XX:+AOTClassLinking -XX:SharedClassListFile=" + classes + " -XX:SharedArchiveFile="
+                + made;
+        String image = work.resolve("image").toString();
+        if (!run(home, record, "rehearse-client", role, uri, image) || !run(home, dump)) {
+            return false;
+        }
+        Files.copy(made, archive);
+        return true;
     }
 
     private static void delete(Path work) throws IOException {

@@ -129,25 +129,28 @@ final class InfoCommand implements Callable<Integer> {
                         strings(contexts(export)));
     }
 
+    /** Without a formatter, which takes longer to get going than the server to answer. */
     private static String text(Negotiated export) {
-        return """
-            export:       %s
-            description:  %s
-            size:         %d (%s)
-            flags:        %s
-            block size:   minimum %d, preferred %d, maximum %d
-            replies:      %s
-            contexts:     %s
-            """.formatted(
-                Words.printable(export.export()),
-                Words.printable(export.description()),
-                export.size(),
-                Sizes.format(export.size()),
-                String.join(" ", export.flagNames()),
-                export.minimumBlock(),
-                export.preferredBlock(),
-                export.maximumPayload(),
-                export.extended() ? "structured, extended headers" : export.structured() ? "structured" : "simple",
-                Words.printable(String.join(" ", contexts(export))));
+        StringBuilder out = new StringBuilder();
+        line(out, "export:       ", Words.printable(export.export()));
+        line(out, "description:  ", Words.printable(export.description()));
+        line(out, "size:         ", export.size() + " (" + Sizes.format(export.size()) + ")");
+        line(out, "flags:        ", String.join(" ", export.flagNames()));
+        line(
+                out,
+                "block size:   ",
+                "minimum " + export.minimumBlock() + ", preferred " + export.preferredBlock() + ", maximum "
+                        + export.maximumPayload());
+        line(out, "replies:      ", replies(export));
+        line(out, "contexts:     ", Words.printable(String.join(" ", contexts(export))));
+        return out.toString();
+    }
+
+    private static String replies(Negotiated export) {
+        return export.extended() ? "structured, extended headers" : export.structured() ? "structured" : "simple";
+    }
+
+    private static void line(StringBuilder out, String name, String value) {
+        out.append(name).append(value).append('\n');
     }
 }

@@ -30,7 +30,8 @@ final class PlainWords {
                     isOperand(1, 3, words) && isOperand(2, 3, words)
                             ? () -> CopyCommand.run(words[1], words[2], CopyOptions.DEFAULT, false)
                             : null;
-                case "rehearse-clients" -> isOperand(1, 2, words) ? () -> ClientRehearsal.run(words[1]) : null;
+                case "rehearse-client" ->
+                    words.length == 4 ? () -> ClientRehearsal.run(words[1], words[2], words[3]) : null;
                 default -> null;
             };
         } catch (IllegalArgumentException e) {

@@ -9,6 +9,8 @@ import picocli.CommandLine.TypeConversionException;
 
 /** From words of the command line to what they mean; a wrong one is a usage error. */
 final class Words {
+    private static final char DELETE = 0x7f;
+
     private Words() {}
 
     static final class Address implements ITypeConverter<ListenAddress> {
@@ -42,6 +44,13 @@ final class Words {
 
     /** What a server said, without characters that could confuse a terminal. */
     static String printable(String text) {
-        return text.replaceAll("\\p{Cntrl}", "?");
+        StringBuilder out = new StringBuilder(text);
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c < ' ' || c == DELETE) {
+                out.setCharAt(i, '?');
+            }
+        }
+        return out.toString();
     }
 }

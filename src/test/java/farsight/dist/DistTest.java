@@ -128,8 +128,8 @@ class DistTest {
         String unpack = pack.toString().endsWith(".deb") ? "dpkg-deb --fsys-tarfile '%s'" : "gzip -dc '%s'";
         String script = """
             set -e
-            %1$s | tar -tvf - | sed -E '/(farsight.jsa|clients.aot)$/s/ [0-9]+ / SIZE /'
-            %1$s | tar -xf - --to-command='printf "%%s %%s\\n" "$TAR_FILENAME" "$(sha256sum)"' | grep -v -e farsight.jsa -e clients.aot -e md5sums
+            %1$s | tar -tvf - | sed -E '/(farsight|readers|writers)[.]jsa$/s/ [0-9]+ / SIZE /'
+            %1$s | tar -xf - --to-command='printf "%%s %%s\\n" "$TAR_FILENAME" "$(sha256sum)"' | grep -v -e '[.]jsa' -e md5sums
             """.formatted(unpack.formatted(pack));
         return Commands.command("bash", "-c", script).run().expectSuccess().stdout();
     }

@@ -42,6 +42,7 @@ public final class NbdClient implements AutoCloseable {
     /** Replaced as a whole when there is one more. */
     private volatile ClientConnection[] connections;
 
+    private boolean full;
     private boolean closed;
 
     /** With that connection only. */
@@ -74,7 +75,9 @@ public final class NbdClient implements AutoCloseable {
     public static NbdClient connect(String uri, ClientOptions options) throws IOException {
         NbdClient client = connectFirst(uri, options);
         try {
-            client.growFully();
+            while (client.mayGrow()) {
+                client.add(client.connector.connect());
+            }
             return client;
         } catch (IOException | RuntimeException e) {
             client.close();
@@ -118,16 +121,37 @@ public final class NbdClient implements AutoCloseable {
         return connector != null && negotiated.multiConn() ? connector.options().connections() : 1;
     }
 
+    /** Makes all connections that the server takes, up to as many as there may be. */
+    void growFully() throws IOException {
+        while (grow() != null) {}
+    }
+
     /**
      * Makes one more connection. Any thread; one at a time.
      *
-     * @return it, or null when there are as many as there may be
+     * @return it; null when there are as many as there may be, or the server takes no more than it has
+     * @throws IOException when it is to another export than the others
      */
     synchronized ClientConnection grow() throws IOException {
-        if (closed || connections.length >= mostConnections()) {
+        if (!mayGrow()) {
             return null;
         }
-        ClientConnection next = connector.connect();
+        ClientConnection next;
+        try {
+            next = connector.connect();
+        } catch (IOException e) {
+            full = true;
+            return null;
+        }
+        add(next);
+        return next;
+    }
+
+    private synchronized boolean mayGrow() {
+        return !closed && !full && connections.length < mostConnections();
+    }
+
+    private synchronized void add(ClientConnection next) throws IOException {
         if (next.negotiated().size() != negotiated.size() || next.negotiated().flags() != negotiated.flags()) {
             next.close();
             throw new NbdException(next.peer() + ": the export changed between two connections");
@@ -135,12 +159,6 @@ public final class NbdClient implements AutoCloseable {
         ClientConnection[] more = Arrays.copyOf(connections, connections.length + 1);
         more[more.length - 1] = next;
         connections = more;
-        return next;
-    }
-
-    /** Makes all connections that there may be. */
-    void growFully() throws IOException {
-        while (grow() != null) {}
     }
 
     /** What was agreed on; the same for all connections. */

@@ -29,7 +29,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -428,6 +430,50 @@ class PeersTest {
     }
 
     // ---- copy ----------------------------------------------------------------------------------------------------
+
+    /** Each way three connections, which copies of little do without. */
+    @Test
+    void whatIsLargeIsCopiedOverAllConnections() throws IOException {
+        Path large = random("large.img", 64 << 20);
+        Path small = random("small.img", 1 << 20);
+        Path log = directory.resolve("requests.log");
+        Path back = directory.resolve("back.img");
+        try (RunningCommand server = nbdkit("--filter=log", "memory", "64M", "logfile=" + log)) {
+            farsight("copy", "--connections=3", small.toString(), uri(""));
+            farsight("copy", "--connections=3", large.toString(), uri(""));
+            farsight("copy", "--connections=3", uri(""), back.toString());
+            assertThat(Files.mismatch(large, back)).isEqualTo(-1);
+        }
+        // "connection=7 Write id=1 offset=...": the first is the start's of this test, then one, three and three.
+        List<String> lines = Files.readAllLines(log);
+        assertThat(connections(lines, "Write")).hasSize(1 + 3);
+        assertThat(connections(lines, "Read")).hasSize(3);
+    }
+
+    private static Set<String> connections(List<String> log, String command) {
+        return log.stream()
+                .filter(line -> line.contains(" " + command + " id="))
+                .map(line -> line.replaceFirst(".* (connection=\\d+) .*", "$1"))
+                .collect(Collectors.toSet());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"--quiet", "--verify"})
+    void copiesDoWithAsManyConnectionsAsTheServerTakes(String option) throws IOException {
+        Path image = random("source.img", 64 << 20);
+        Path back = directory.resolve("back.img");
+        try (RunningCommand server = nbdkit("--filter=limit", "memory", "64M", "limit=2")) {
+            farsight("copy", option, "--connections=4", image.toString(), uri(""));
+            farsight("copy", option, "--connections=4", uri(""), back.toString());
+            assertThat(Files.mismatch(image, back)).isEqualTo(-1);
+        }
+    }
+
+    private Path random(String name, int size) throws IOException {
+        byte[] content = new byte[size];
+        new Random(11).nextBytes(content);
+        return Files.write(directory.resolve(name), content);
+    }
 
     @ParameterizedTest
     @ValueSource(strings = {"memory", "memory --no-sr", "memory --filter=nozero", "memory --filter=blocksize-policy"})

@@ -53,8 +53,19 @@ final class ChannelSocket extends ClientSocket implements Watch.Watched {
                     throw unreachable(address, "it did not answer for " + millis + " ms");
                 }
             }
+            String why = usual(e.getMessage());
+            if (why != null) {
+                throw unreachable(address, why);
+            }
             return DescriptorSocket.connect(address, millis); // which says what is wrong as the system does
         }
+    }
+
+    /** The system's words for what mostly keeps people from connecting; null for all else. */
+    private static String usual(String message) {
+        return "Connection refused".equals(message)
+                ? "Connection refused (ECONNREFUSED)"
+                : "No such file or directory".equals(message) ? "No such file or directory (ENOENT)" : null;
     }
 
     private static SocketChannel open(SocketAddress address) throws IOException {

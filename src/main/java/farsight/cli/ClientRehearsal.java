@@ -1,6 +1,7 @@
 package farsight.cli;
 
 import farsight.client.ClientSocket;
+import farsight.client.DescriptorSocket;
 import farsight.config.NbdUri;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -13,24 +14,27 @@ import java.time.Duration;
  * the packaging to see which classes those take. A reader replaces the file, a writer the export.
  */
 final class ClientRehearsal {
+    private static final Duration LIMIT = Duration.ofSeconds(1);
+
     private ClientRehearsal() {}
 
     static int run(String role, String uri, String file) throws Exception {
-        if (role.equals("writer")) {
+        boolean writer = role.equals("writer");
+        connectOverTcp(writer);
+        if (writer) {
             return Main.run("copy", file, uri);
         }
-        connectOverTcp();
         return Main.run("info", uri) | Main.run("copy", uri, file);
     }
 
     /** Nobody answers there: how to get there is what has classes of its own. */
-    private static void connectOverTcp() {
+    private static void connectOverTcp(boolean writer) {
         InetAddress loopback = InetAddress.getLoopbackAddress();
         try (ServerSocketChannel listener = ServerSocketChannel.open()) {
             listener.bind(new InetSocketAddress(loopback, 0));
             int port = ((InetSocketAddress) listener.getLocalAddress()).getPort();
             NbdUri uri = NbdUri.parse("nbd://" + loopback.getHostAddress() + ":" + port);
-            ClientSocket.connect(uri, Duration.ofSeconds(1)).close();
+            (writer ? DescriptorSocket.connect(uri, LIMIT) : ClientSocket.connect(uri, LIMIT)).close();
         } catch (IOException e) {
             // Where packages are made need not be a network.
         }

@@ -49,7 +49,8 @@ class StartupTest {
         "readers, info TCP",
         "readers, copy UNIX FILE",
         "readers, copy TCP FILE",
-        "writers, copy FILE UNIX"
+        "writers, copy FILE UNIX",
+        "writers, copy FILE TCP"
     })
     void plainClientsStartFromArchivesOfTheirOwn(String archive, String words) throws IOException {
         assumeThat(Runtime.version().feature()).isGreaterThanOrEqualTo(25);

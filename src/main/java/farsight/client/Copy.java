@@ -288,6 +288,8 @@ public final class Copy {
                 }
             } catch (IOException e) {
                 failed = e;
+            } catch (RuntimeException e) {
+                failed = new IOException("unexpected: " + e, e); // somebody waits for the end
             }
             end(0, failed);
         }

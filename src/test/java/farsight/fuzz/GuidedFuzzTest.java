@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  * minutes. A finding is named in the failure; it belongs into the corpus.
  */
 class GuidedFuzzTest {
-    private static final long SECONDS = Long.getLong("farsight.fuzz.guided.seconds", 30);
+    private static final long SECONDS = Long.getLong("farsight.fuzz.guided.seconds", 60);
 
     /** What it takes to be started, look at the corpus, and end. */
     private static final Duration BESIDES = Duration.ofMinutes(5);

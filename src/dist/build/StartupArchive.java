@@ -18,7 +18,7 @@ import java.util.stream.Stream;
  * for, unless HOME has one of its own. The classes are those that {@code farsight rehearse} used. Of the same classes
  * comes the same archive, byte for byte. Plain clients have others, of what {@code farsight rehearse-client}
  * used against a server: all their classes are linked, and their calls, constants and lambdas too (JEP 483), which spares
- * a third of such a start as long as there is little that is not needed. No start depends on any, so that a Java that
+ * more than a quarter of such a start as long as there is little that is not needed. No start depends on any, so that a Java that
  * cannot make them fails no build.
  */
 final class StartupArchive {

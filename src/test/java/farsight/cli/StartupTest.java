@@ -78,7 +78,7 @@ class StartupTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"info --json UNIX", "copy --quiet UNIX FILE", "map UNIX"})
-    void otherClientsDoNot(String words) throws IOException {
+    void otherClientsStartFromTheArchiveOfAll(String words) throws IOException {
         assertThat(client(words, "-XX:+PrintCommandLineFlags"))
                 .contains("/farsight.jsa ")
                 .doesNotContain("/readers.jsa ", "/writers.jsa ");
